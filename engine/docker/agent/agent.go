@@ -1,0 +1,161 @@
+// Package agent is the first process of a node's container: it plays the node's roles on the container's own network
+// as the engine tells it to.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+
+	"scenario/engine"
+	"scenario/engine/docker/control"
+	"scenario/event"
+	"scenario/host"
+	hostkernel "scenario/host/kernel"
+	"scenario/nodes"
+	"scenario/nodes/role"
+)
+
+// Operations that the agent knows.
+const (
+	OpStart = "start" // params Start: play the roles; the reply comes when all are ready
+	OpDo    = "do"    // params engine.Call: an action of a role; the reply is its result
+	OpSync  = "sync"  // the reply follows every event that went before
+	OpStop  = "stop"  // end the roles; the reply follows their last events
+)
+
+// Start tells the agent who it is. It is sent when the container's network is complete.
+type Start struct {
+	Node        string       `json:"node"`
+	Seed        uint64       `json:"seed"`
+	NameServers []netip.Addr `json:"name_servers,omitempty"`
+	Parts       []nodes.Part `json:"parts,omitempty"`
+}
+
+// Run serves the engine over in and out until in ends, which takes the node down, or a role fails: that is the error.
+func Run(ctx context.Context, in io.Reader, out io.Writer, kinds []role.Kind) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := &agent{out: control.NewWriter(out), kinds: kinds, fail: cancel}
+	err := control.Serve(ctx, in, a.out, a.handle)
+	a.stop()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+type agent struct {
+	out   *control.Writer
+	kinds []role.Kind
+	fail  context.CancelCauseFunc
+
+	mu    sync.Mutex
+	node  *nodes.Node
+	host  host.Host
+	end   context.CancelFunc // of the roles
+	ended chan struct{}      // closed when they have ended
+}
+
+func (a *agent) handle(ctx context.Context, op string, params json.RawMessage) (any, error) {
+	switch op {
+	case OpStart:
+		var start Start
+		if err := json.Unmarshal(params, &start); err != nil {
+			return nil, fmt.Errorf("start: %w", err)
+		}
+		return nil, a.start(ctx, start)
+	case OpDo:
+		var call engine.Call
+		if err := json.Unmarshal(params, &call); err != nil {
+			return nil, fmt.Errorf("do: %w", err)
+		}
+		return a.do(ctx, call)
+	case OpSync:
+		return nil, nil
+	case OpStop:
+		a.stop()
+		return nil, nil
+	}
+	return nil, fmt.Errorf("no such operation: %s", op)
+}
+
+func (a *agent) start(ctx context.Context, start Start) error {
+	node, err := nodes.New(a.kinds, start.Parts)
+	if err != nil {
+		return err
+	}
+	servers := make([]netip.AddrPort, 0, len(start.NameServers))
+	for _, addr := range start.NameServers {
+		servers = append(servers, netip.AddrPortFrom(addr, 53))
+	}
+	h := hostkernel.New(hostkernel.Options{
+		Log:         event.NewLogger(start.Node, a.out),
+		Seed:        start.Seed,
+		NameServers: servers,
+		WriteFile: func(name string, data []byte) error {
+			return a.out.Write(control.Line{File: name, Data: data})
+		},
+	})
+	// The roles outlive the request that starts them.
+	rolesCtx, end := context.WithCancel(context.WithoutCancel(ctx))
+	ready, ended := make(chan struct{}), make(chan struct{})
+
+	a.mu.Lock()
+	if a.node != nil {
+		a.mu.Unlock()
+		end()
+		return errors.New("the node has been started already")
+	}
+	a.node, a.host, a.end, a.ended = node, h, end, ended
+	a.mu.Unlock()
+
+	var failure error
+	go func() {
+		defer close(ended)
+		failure = node.Serve(rolesCtx, h, func() { close(ready) })
+	}()
+	select {
+	case <-ready:
+	case <-ended:
+		return failure
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	go func() {
+		<-ended
+		if failure != nil {
+			a.fail(failure)
+		}
+	}()
+	return nil
+}
+
+func (a *agent) do(ctx context.Context, call engine.Call) (json.RawMessage, error) {
+	a.mu.Lock()
+	node, h := a.node, a.host
+	a.mu.Unlock()
+	if node == nil {
+		return nil, errors.New("the node has not been started")
+	}
+	if call.Trace != "" {
+		ctx = event.WithTrace(ctx, call.Trace, call.Parent)
+	}
+	return node.Do(ctx, h, call.Role, call.Action, call.Args)
+}
+
+func (a *agent) stop() {
+	a.mu.Lock()
+	end, ended := a.end, a.ended
+	a.mu.Unlock()
+	if end != nil {
+		end()
+		<-ended
+	}
+}

@@ -1,0 +1,190 @@
+// Package event holds what nodes, links and steps tell of themselves: typed events, one JSON object a line.
+//
+// A role emits an event through its node's logger ([Emit]); [NewLogger] and [Writer] make it a line; [Read] reads lines back
+// as [Record]s; [As] gives a record its type again. The words and their attributes stand in words.go and nowhere else.
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Event is one typed event. Its exported fields are its attributes, named by their json tags.
+type Event interface {
+	// Word is the event's name, such as "dns.query".
+	Word() string
+}
+
+// Record is an event as it stands in a log: who, when, what, and the attributes with their JSON values.
+type Record struct {
+	Time  time.Time
+	Node  string
+	Event string
+	Attrs map[string]any
+}
+
+// Attribute keys that every event may carry beside its own.
+const (
+	KeyTime   = "time"
+	KeyNode   = "node"
+	KeyEvent  = "event"
+	KeyTrace  = "trace"  // the causal chain the event belongs to: a step, a page load, a served connection
+	KeyID     = "id"     // the event's own name within its trace, where others name it as their parent
+	KeyParent = "parent" // the id of the event that caused this one
+)
+
+// Trace, ID and Parent are the record's place in its causal chain; empty where it has none.
+func (r Record) Trace() string  { return r.text(KeyTrace) }
+func (r Record) ID() string     { return r.text(KeyID) }
+func (r Record) Parent() string { return r.text(KeyParent) }
+
+func (r Record) text(key string) string {
+	s, _ := r.Attrs[key].(string)
+	return s
+}
+
+// As returns the record as the typed event T; false where it is another word or does not fit T.
+func As[T Event](r Record) (T, bool) {
+	var e T
+	if r.Event != e.Word() {
+		return e, false
+	}
+	text, err := json.Marshal(r.Attrs)
+	if err != nil {
+		return e, false
+	}
+	return e, json.Unmarshal(text, &e) == nil
+}
+
+// MarshalJSON writes the record as one flat object: time, node, event, then the attributes sorted by name.
+func (r Record) MarshalJSON() ([]byte, error) {
+	head := struct {
+		Time  string `json:"time"`
+		Node  string `json:"node"`
+		Event string `json:"event"`
+	}{r.Time.UTC().Format(time.RFC3339Nano), r.Node, r.Event}
+	text, err := json.Marshal(head)
+	if err != nil || len(r.Attrs) == 0 {
+		return text, err
+	}
+	attrs, err := json.Marshal(r.Attrs)
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", r.Event, err)
+	}
+	return append(append(text[:len(text)-1], ','), attrs[1:]...), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Record) UnmarshalJSON(text []byte) error {
+	var attrs map[string]any
+	if err := json.Unmarshal(text, &attrs); err != nil {
+		return err
+	}
+	take := func(key string) (string, error) {
+		s, ok := attrs[key].(string)
+		if !ok {
+			return "", fmt.Errorf("event line has no %q", key)
+		}
+		delete(attrs, key)
+		return s, nil
+	}
+	stamp, err := take(KeyTime)
+	if err != nil {
+		return err
+	}
+	if r.Time, err = time.Parse(time.RFC3339Nano, stamp); err != nil {
+		return fmt.Errorf("event line: %w", err)
+	}
+	if r.Node, err = take(KeyNode); err != nil {
+		return err
+	}
+	if r.Event, err = take(KeyEvent); err != nil {
+		return err
+	}
+	r.Attrs = attrs
+	return nil
+}
+
+// Emit logs e with the trace and parent that ctx carries.
+func Emit(ctx context.Context, log *slog.Logger, e Event) {
+	emit(ctx, log, e, "")
+}
+
+// Begin emits e under an id of its own and returns a context in which further events name e as their parent.
+// Outside a trace it emits e and returns ctx as it is.
+func Begin(ctx context.Context, log *slog.Logger, e Event) context.Context {
+	s, ok := ctx.Value(spanKey{}).(span)
+	if !ok {
+		Emit(ctx, log, e)
+		return ctx
+	}
+	id := s.trace.prefix + "." + strconv.FormatInt(s.trace.next.Add(1), 10)
+	emit(ctx, log, e, id)
+	return context.WithValue(ctx, spanKey{}, span{s.trace, id})
+}
+
+// WithTrace returns a context whose events belong to the causal chain name, below the event with the id parent
+// (empty: at its root). Ids start with the parent's, or the name, and count up from there: call it once for each.
+// A name that starts with [StepTrace] is the run's; any other is the node's own.
+func WithTrace(ctx context.Context, name, parent string) context.Context {
+	prefix := parent
+	if prefix == "" {
+		prefix = name
+	}
+	return context.WithValue(ctx, spanKey{}, span{&trace{name: name, prefix: prefix}, parent})
+}
+
+// StepTrace begins the name of a step's chain; the step's id follows.
+const StepTrace = "step/"
+
+type spanKey struct{}
+
+type span struct {
+	trace  *trace
+	parent string
+}
+
+type trace struct {
+	name, prefix string
+	next         atomic.Int64
+}
+
+func emit(ctx context.Context, log *slog.Logger, e Event, id string) {
+	if !log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	attrs := Attrs(e)
+	if s, ok := ctx.Value(spanKey{}).(span); ok {
+		attrs = append(attrs, slog.String(KeyTrace, s.trace.name))
+		if id != "" {
+			attrs = append(attrs, slog.String(KeyID, id))
+		}
+		if s.parent != "" {
+			attrs = append(attrs, slog.String(KeyParent, s.parent))
+		}
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, e.Word(), attrs...)
+}
+
+// Attrs returns the event's fields as log attributes in the order they are declared; fields tagged omitempty are left
+// out when zero.
+func Attrs(e Event) []slog.Attr {
+	v := reflect.Indirect(reflect.ValueOf(e))
+	t := v.Type()
+	attrs := make([]slog.Attr, 0, t.NumField()+3)
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if name == "" || name == "-" || options == "omitempty" && v.Field(i).IsZero() {
+			continue
+		}
+		attrs = append(attrs, slog.Any(name, v.Field(i).Interface()))
+	}
+	return attrs
+}

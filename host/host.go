@@ -1,0 +1,97 @@
+// Package host is what a node sees of its machine: its network, its randomness and its log.
+//
+// Roles are written against [Host] once and run on every implementation: the machine's own TCP/IP (host/kernel) or a
+// TCP/IP stack in this process. What not every host has is an optional interface, found by assertion: [Pinger],
+// [Storage], [Resolving]. All implementations answer errors.Is alike: syscall.ECONNREFUSED, ECONNRESET, EADDRINUSE,
+// EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, os.ErrDeadlineExceeded, net.ErrClosed.
+package host
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Host is one node's machine. Its methods may be called from any goroutine.
+type Host interface {
+	// Dial connects to addr, a literal "IP:port"; network is tcp, tcp4, tcp6, udp, udp4 or udp6. Names are not looked
+	// up here: that is the work of the node's stub resolver.
+	Dial(ctx context.Context, network, addr string) (net.Conn, error)
+	// Listen listens on a literal "IP:port" (tcp; an empty IP means all addresses) or a path (unix).
+	Listen(ctx context.Context, network, addr string) (net.Listener, error)
+	// ListenPacket opens a datagram socket (udp) on a literal "IP:port".
+	ListenPacket(ctx context.Context, network, addr string) (net.PacketConn, error)
+	// Interfaces returns the node's interfaces with their addresses, loopback included.
+	Interfaces() ([]Interface, error)
+	// Rand returns a new source of randomness, seeded by the plan. Each call returns another source; a source is for
+	// one goroutine. A role asks for it when it starts, in an order that does not depend on timing.
+	Rand() rand.Source
+	// Log is the node's log. Events go through it: see package event.
+	Log() *slog.Logger
+}
+
+// Interface is one network interface of a node.
+type Interface struct {
+	Name  string
+	MAC   net.HardwareAddr
+	MTU   int // bytes
+	Addrs []netip.Prefix
+}
+
+// Resolving is a Host that knows the node's DNS resolvers, best first.
+type Resolving interface {
+	NameServers() []netip.AddrPort
+}
+
+// NameServers returns h's DNS resolvers; none where h does not know any.
+func NameServers(h Host) []netip.AddrPort {
+	if r, ok := h.(Resolving); ok {
+		return r.NameServers()
+	}
+	return nil
+}
+
+// Storage is a Host that keeps files for its node in the run's folder. Names are slash-separated, relative and without
+// ".." (io/fs.ValidPath).
+type Storage interface {
+	// ReadFile returns what was last written; an error that is fs.ErrNotExist where nothing was.
+	ReadFile(name string) ([]byte, error)
+	// WriteFile replaces the file.
+	WriteFile(name string, data []byte) error
+}
+
+// Pinger is a Host that can send ICMP echo requests (RFC 792, RFC 4443 section 4).
+type Pinger interface {
+	// Ping sends one echo request and waits for what answers it, until ctx ends: then the error is
+	// context.DeadlineExceeded or Canceled. An ICMP error in answer is a Pong, not an error.
+	Ping(ctx context.Context, echo Echo) (Pong, error)
+}
+
+// Echo is an ICMP echo request.
+type Echo struct {
+	To       netip.Addr
+	TTL      int // hop limit; 0 means the system's own
+	Sequence uint16
+	Size     int // bytes of payload
+}
+
+// Pong is what answered an [Echo].
+type Pong struct {
+	From netip.Addr // of the destination, or of the router that sent an error
+	Kind PongKind
+	Code int // of the ICMP error
+	RTT  time.Duration
+}
+
+// PongKind tells an echo reply from the ICMP errors.
+type PongKind string
+
+// The kinds of a Pong, named as in the ICMP standards.
+const (
+	EchoReply              PongKind = "echo-reply"
+	TimeExceeded           PongKind = "time-exceeded"
+	DestinationUnreachable PongKind = "destination-unreachable"
+)

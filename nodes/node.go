@@ -1,0 +1,105 @@
+// Package nodes runs the roles of a node and lists the roles there are.
+package nodes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"scenario/event"
+	"scenario/host"
+	"scenario/nodes/role"
+)
+
+// Part names a role that a node plays and its options.
+type Part struct {
+	Role    string          `json:"role"`
+	Options json.RawMessage `json:"options,omitempty"`
+}
+
+// Node is one node's roles.
+type Node struct {
+	names []string
+	roles map[string]role.Role
+}
+
+// New makes the roles of a node from the kinds there are.
+func New(kinds []role.Kind, parts []Part) (*Node, error) {
+	n := &Node{roles: make(map[string]role.Role)}
+	for _, part := range parts {
+		i := slices.IndexFunc(kinds, func(k role.Kind) bool { return k.Name == part.Role })
+		if i < 0 {
+			return nil, fmt.Errorf("no such role: %s", part.Role)
+		}
+		options := part.Options
+		if len(options) == 0 {
+			options = json.RawMessage("{}")
+		}
+		r, err := kinds[i].New(options)
+		if err != nil {
+			return nil, fmt.Errorf("role %s: %w", part.Role, err)
+		}
+		n.names = append(n.names, part.Role)
+		n.roles[part.Role] = r
+	}
+	return n, nil
+}
+
+// Serve plays every role until ctx ends, or one of them fails. It calls ready once, when all are ready.
+func (n *Node) Serve(ctx context.Context, h host.Host, ready func()) error {
+	group, roleCtx := errgroup.WithContext(ctx)
+	var waiting atomic.Int64
+	waiting.Store(int64(len(n.names)) + 1)
+	oneReady := func() {
+		if waiting.Add(-1) == 0 {
+			event.Emit(ctx, h.Log(), event.NodeReady{Roles: n.names})
+			ready()
+		}
+	}
+	for _, name := range n.names {
+		group.Go(func() error {
+			err := n.roles[name].Serve(roleCtx, h, oneReady)
+			if err == nil && roleCtx.Err() == nil {
+				err = errors.New("ended before its time")
+			}
+			if err != nil {
+				return fmt.Errorf("role %s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	oneReady()
+	<-roleCtx.Done()
+	err := group.Wait()
+	exit := event.NodeExit{}
+	if err != nil {
+		exit.Error = err.Error()
+	}
+	event.Emit(ctx, h.Log(), exit)
+	return err
+}
+
+// Do has one of the roles carry out an action and returns the result as JSON.
+func (n *Node) Do(ctx context.Context, h host.Host, roleName, action string, args json.RawMessage) (json.RawMessage, error) {
+	r, ok := n.roles[roleName]
+	if !ok {
+		return nil, fmt.Errorf("this node does not play the role %s", roleName)
+	}
+	actor, ok := r.(role.Actor)
+	if !ok {
+		return nil, fmt.Errorf("role %s has no actions", roleName)
+	}
+	if len(args) == 0 {
+		args = json.RawMessage("{}")
+	}
+	result, err := actor.Do(ctx, h, action, args)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
+	}
+	return json.Marshal(result)
+}
