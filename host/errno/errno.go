@@ -1,0 +1,69 @@
+// Package errno names the errors of socket calls as the system does (ECONNREFUSED) and says in one sentence what each
+// means for whoever sees it.
+package errno
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// entry is one error with its name and meaning. An entry without a name is no error of the system, but has a meaning.
+type entry struct {
+	err     error
+	name    string
+	meaning string
+}
+
+// table is searched from its beginning: a wrapped error has the first entry that errors.Is finds.
+func table() []entry {
+	const late = "no answer came in time: packets are dropped on the way, or the other end does not answer"
+	return []entry{
+		{syscall.ECONNREFUSED, "ECONNREFUSED", "the machine answered that nothing listens on this port"},
+		{syscall.EHOSTUNREACH, "EHOSTUNREACH", "the network was reached, but no machine with this address answers there, or a router forbids the way"},
+		{syscall.ENETUNREACH, "ENETUNREACH", "no route leads from here to this network"},
+		{syscall.ETIMEDOUT, "ETIMEDOUT", late},
+		{syscall.ECONNRESET, "ECONNRESET", "the other end broke the connection off instead of closing it"},
+		{syscall.ECONNABORTED, "ECONNABORTED", "the connection was given up before it could be used"},
+		{syscall.EPIPE, "EPIPE", "the other end had closed the connection when more was sent"},
+		{syscall.EADDRINUSE, "EADDRINUSE", "another program holds this address and port"},
+		{syscall.EADDRNOTAVAIL, "EADDRNOTAVAIL", "this machine does not have the address, or has no free port left"},
+		{syscall.EACCES, "EACCES", "the system does not permit this program to do it"},
+		{syscall.EPERM, "EPERM", "the system or its firewall forbids it"},
+		{syscall.EMSGSIZE, "EMSGSIZE", "the message is too long to be sent in one piece"},
+		{syscall.EMFILE, "EMFILE", "the program has as many files and sockets open as it may"},
+		{syscall.ENOBUFS, "ENOBUFS", "the system has no memory left for the socket"},
+		{syscall.ENOTCONN, "ENOTCONN", "the socket is not connected"},
+		{syscall.EINVAL, "EINVAL", "the call does not fit the socket or the address"},
+		{syscall.EAFNOSUPPORT, "EAFNOSUPPORT", "this machine does not speak this kind of address"},
+		{syscall.ENOENT, "ENOENT", "there is no such file: nobody made this socket"},
+		{os.ErrDeadlineExceeded, "ETIMEDOUT", late},
+		{context.DeadlineExceeded, "ETIMEDOUT", late},
+		{context.Canceled, "", "it was called off before it ended"},
+		{net.ErrClosed, "", "this end had closed the socket"},
+		{io.ErrUnexpectedEOF, "", "the other end closed the connection in the middle"},
+		{io.EOF, "", "the other end closed the connection"},
+	}
+}
+
+// Name is the system's name of err, such as "ECONNREFUSED"; empty where the system has none for it. A deadline that
+// passed is an ETIMEDOUT, whoever set it.
+func Name(err error) string { return find(err).name }
+
+// Meaning is one plain sentence, without a capital or a full stop, on what err means; empty where there is none to give.
+func Meaning(err error) string { return find(err).meaning }
+
+func find(err error) entry {
+	if err == nil {
+		return entry{}
+	}
+	for _, e := range table() {
+		if errors.Is(err, e.err) {
+			return e
+		}
+	}
+	return entry{}
+}
