@@ -196,7 +196,7 @@ func shadows(c, old *Cookie) bool {
 // evict removes the cookie that was used the longest ago, where the new one c is one too many.
 func (j *Jar) evict(c *Cookie) {
 	site := Site(c.Domain)
-	ofSite := func(o *Cookie) bool { return Site(o.Domain) == site }
+	ofSite := func(o *Cookie) bool { return domainMatch(o.Domain, site) }
 	count := 0
 	for _, o := range j.cookies {
 		if ofSite(o) {
