@@ -1,0 +1,166 @@
+// Package docker carries plans out on a Docker engine: a container for each node, and one, the fabric, that lies
+// between them.
+//
+// Nothing is mounted from the machine of the CLI and nothing is published on it (rootfs: host excepted), so the engine
+// may be a remote one. Commands go to the containers' standard input and events come from their standard output; the
+// input is their lease: when the CLI dies it closes, and they end.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+
+	"scenario/engine"
+	"scenario/topology"
+)
+
+// Labels on everything that this engine makes.
+const (
+	labelRun   = "scenario.run"  // one run: its name and a random suffix
+	labelName  = "scenario.name" // the run's name
+	labelNode  = "scenario.node" // the node; absent on the fabric
+	labelImage = "scenario.image"
+)
+
+// minAPI is the oldest API that knows all we ask for (Docker 19.03).
+const minAPI = 40
+
+// Options configure the engine.
+type Options struct {
+	// Binary is the Linux executable that the containers run, as "BINARY node" and "BINARY fabric". Empty: this one.
+	Binary string
+	// Janitor is the command, with the run's label appended, whose process removes the run's containers when its
+	// standard input closes. It covers what no lease can: a container that was made but never started.
+	Janitor []string
+}
+
+// Engine is the Docker engine that DOCKER_HOST or the current Docker context names.
+type Engine struct {
+	options Options
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New returns the engine. Nothing is asked of Docker yet.
+func New(options Options) *Engine { return &Engine{options: options} }
+
+// Name is "docker".
+func (e *Engine) Name() string { return "docker" }
+
+// Check says whether Docker answers and what of the plan it cannot do.
+func (e *Engine) Check(ctx context.Context, plan *topology.Plan) error {
+	provider, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer provider.Close()
+	api := provider.Client()
+	if version := api.ClientVersion(); minor(version) < minAPI {
+		return fmt.Errorf("the Docker engine at %s speaks API %s: 1.%d (Docker 19.03) or later is needed", api.DaemonHost(), version, minAPI)
+	}
+	var problems []error
+	for _, node := range plan.Nodes {
+		if node.Program == nil || node.Program.RootFS == "" {
+			continue
+		}
+		if why := rootfsProblem(api.DaemonHost()); why != "" {
+			problems = append(problems, &engine.Unsupported{
+				Engine: e.Name(), Node: node.Name, What: "rootfs: " + node.Program.RootFS, Why: why,
+			})
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Available says whether a Docker engine answers here at all; the error tells what to do.
+func Available(ctx context.Context) error {
+	provider, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	return provider.Close()
+}
+
+// connectOnce keeps testcontainers from racing on the environment while it reads its configuration.
+var connectOnce sync.Mutex
+
+// connect returns a provider whose engine has answered.
+func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
+	connectOnce.Lock()
+	defer connectOnce.Unlock()
+	// The reaper of testcontainers would have to be pulled, and leases do its work. Its only switch is this variable.
+	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
+		return nil, err
+	}
+	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(silent{}))
+	if err != nil {
+		return nil, explain(err)
+	}
+	if _, err := provider.Client().Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return nil, explain(err)
+	}
+	return provider, nil
+}
+
+// silent drops what testcontainers would print: progress goes to the run's output.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+
+// explain turns an error of connecting into one that says what to do.
+func explain(err error) error {
+	host := os.Getenv("DOCKER_HOST")
+	if host == "" {
+		host = "the default socket or context"
+	}
+	advice := "is Docker installed and running? DOCKER_HOST names another engine"
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, fs.ErrPermission), strings.Contains(err.Error(), "permission denied"):
+		advice = "add yourself to the group docker (sudo usermod -aG docker $USER, then log in again), or use rootless Docker"
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		advice = "start it (sudo systemctl start docker), or set DOCKER_HOST to one that runs"
+	case errors.As(err, &dns):
+		advice = "check the host name in DOCKER_HOST"
+	case strings.Contains(err.Error(), "is too new"), strings.Contains(err.Error(), "is too old"):
+		advice = "its API version does not fit: update Docker, or unset DOCKER_API_VERSION"
+	}
+	return fmt.Errorf("no Docker engine at %s: %s: %w", host, advice, err)
+}
+
+func minor(version string) int {
+	_, after, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(after)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// rootfsProblem says why a node cannot have this machine's programs; empty where it can.
+func rootfsProblem(daemon string) string {
+	if !strings.HasPrefix(daemon, "unix://") {
+		return "is on another machine (" + daemon + "): use an image instead"
+	}
+	if runtime.GOOS != "linux" {
+		return "needs Linux to mount this machine's programs: use an image instead"
+	}
+	for _, dir := range []string{"bin", "lib"} {
+		if target, err := os.Readlink("/" + dir); err != nil || !strings.HasSuffix(target, "usr/"+dir) {
+			return "needs a machine with merged /usr (/" + dir + " is no link into it): use an image instead"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,87 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// goWait is how long containers that have lost their lease may take to go before they are removed by force.
+const goWait = 3 * time.Second
+
+// awaitRemoval returns when the engine has removed the containers, which end by themselves, or goWait has passed.
+func awaitRemoval(ctx context.Context, api client.APIClient, all []*process) {
+	ctx, cancel := context.WithTimeout(ctx, goWait)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, p := range all {
+		group.Go(func() { waitRemoved(ctx, api, p.id) })
+	}
+	group.Wait()
+}
+
+func waitRemoved(ctx context.Context, api client.APIClient, id string) {
+	wait := api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+	select {
+	case <-wait.Result:
+	case <-wait.Error: // it is gone already, or ctx ended
+	}
+}
+
+// removeRun removes every container with the label by force and returns how many there were. It looks again until it
+// finds none, because one may be in the making.
+func removeRun(ctx context.Context, api client.APIClient, label, value string) (int, error) {
+	removed := 0
+	for {
+		found, err := api.ContainerList(ctx, client.ContainerListOptions{
+			All: true, Filters: make(client.Filters).Add("label", label+"="+value),
+		})
+		if err != nil {
+			return removed, fmt.Errorf("look for what is left: %w", err)
+		}
+		if len(found.Items) == 0 {
+			return removed, nil
+		}
+		var (
+			group sync.WaitGroup
+			errs  = make([]error, len(found.Items))
+		)
+		for i, c := range found.Items {
+			group.Go(func() { errs[i] = removeContainer(ctx, api, c.ID) })
+		}
+		group.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return removed, err
+		}
+		removed += len(found.Items)
+	}
+}
+
+// removeContainer removes a container by force and returns when it is gone.
+func removeContainer(ctx context.Context, api client.APIClient, id string) error {
+	_, err := api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	switch {
+	case err == nil, errdefs.IsNotFound(err):
+		return nil
+	case errdefs.IsConflict(err): // its removal is under way
+		waitRemoved(ctx, api, id)
+		return ctx.Err()
+	}
+	return fmt.Errorf("remove container %.12s: %w", id, err)
+}
+
+// Sweep removes every container of the runs of that name, whoever started them, and returns how many there were.
+func (e *Engine) Sweep(ctx context.Context, name string) (int, error) {
+	provider, err := connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer provider.Close()
+	return removeRun(ctx, provider.Client(), labelName, name)
+}
