@@ -1,0 +1,295 @@
+package expect
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"scenario/event"
+	"scenario/topology"
+)
+
+// ScenarioNode is the name under which the run records its steps and expectations.
+const ScenarioNode = "scenario"
+
+// names are those of a plan that expressions may speak of.
+type names struct {
+	nodes []string
+	steps []string // of the steps that have ended when the expression is looked at
+}
+
+// Check looks over every expectation of the plan. The error joins one [*Error], with its Position, for each mistake: in
+// the language, in the name of an event, an attribute or a node, or in that of a step which has not ended by then.
+func Check(plan *topology.Plan) error {
+	known := &names{nodes: []string{ScenarioNode}}
+	for _, n := range plan.Nodes {
+		known.nodes = append(known.nodes, n.Name)
+	}
+	var errs []error
+	for _, step := range plan.Steps {
+		errs = append(errs, known.checkStep(step)...)
+	}
+	return errors.Join(append(errs, known.checkAll(plan.Expect, Run)...)...)
+}
+
+// checkStep looks over a step's expectations and then knows the step. Steps side by side know nothing of each other.
+func (k *names) checkStep(step topology.Step) []error {
+	var errs []error
+	before := slices.Clone(k.steps)
+	for _, part := range step.Parallel {
+		side := &names{nodes: k.nodes, steps: slices.Clone(before)}
+		errs = append(errs, side.checkStep(part)...)
+		k.steps = append(k.steps, side.steps[len(before):]...)
+	}
+	k.steps = append(k.steps, step.ID)
+	return append(errs, k.checkAll(step.Expect, Step)...)
+}
+
+func (k *names) checkAll(expectations []topology.Expectation, scope Scope) []error {
+	var errs []error
+	for _, e := range expectations {
+		if _, err := compile(e.That, scope, k); err != nil {
+			errs = append(errs, at(e.Position, err)...)
+		}
+	}
+	return errs
+}
+
+// at gives the errors of a compilation their position.
+func at(position string, err error) []error {
+	all, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		all = single{err}
+	}
+	errs := slices.Clone(all.Unwrap())
+	for i, err := range errs {
+		if e, ok := errors.AsType[*Error](err); ok {
+			e.Position = position
+		} else {
+			errs[i] = fmt.Errorf("%s: %w", position, err)
+		}
+	}
+	return errs
+}
+
+// single is an error that joins only one.
+type single struct{ error }
+
+func (s single) Unwrap() []error { return []error{s.error} }
+
+// linter looks for names in an expression that CEL cannot know to be wrong.
+type linter struct {
+	program *Program
+	known   *names // nil: the plan is not known
+	words   map[string][]string
+	all     []string // attributes of any word
+	errs    []*Error
+}
+
+// common are the attributes that every event has.
+var common = []string{event.KeyTime, event.KeyNode, event.KeyEvent, event.KeyTrace, event.KeyID, event.KeyParent}
+
+// events tells what is known of the variables in scope that stand for events: the word, or "" for any.
+type events map[string]string
+
+func (p *Program) lint(known *names) []*Error {
+	l := &linter{program: p, known: known, words: make(map[string][]string), all: common}
+	for _, e := range event.Words() {
+		for name := range attributes(e) {
+			l.words[e.Word()] = append(l.words[e.Word()], name)
+		}
+		l.words[e.Word()] = append(l.words[e.Word()], common...)
+		l.all = append(l.all, l.words[e.Word()]...)
+	}
+	slices.Sort(l.all)
+	l.all = slices.Compact(l.all)
+	l.walk(p.ast.Expr(), events{})
+	slices.SortStableFunc(l.errs, func(a, b *Error) int { return a.Column - b.Column })
+	return l.errs
+}
+
+// walk looks at e, in which the variables in scope stand for events.
+func (l *linter) walk(e celast.Expr, scope events) {
+	switch e.Kind() {
+	case celast.SelectKind:
+		s := e.AsSelect()
+		l.selected(e, s.Operand(), s.FieldName(), scope)
+		l.walk(s.Operand(), scope)
+	case celast.CallKind:
+		l.call(e, scope)
+	case celast.ListKind:
+		for _, element := range e.AsList().Elements() {
+			l.walk(element, scope)
+		}
+	case celast.MapKind:
+		for _, entry := range e.AsMap().Entries() {
+			l.walk(entry.AsMapEntry().Key(), scope)
+			l.walk(entry.AsMapEntry().Value(), scope)
+		}
+	case celast.ComprehensionKind:
+		c := e.AsComprehension()
+		l.walk(c.IterRange(), scope)
+		inner := scope.with(c.IterVar(), "", l.isEvents(c.IterRange()))
+		l.walk(c.LoopStep(), inner)
+	}
+}
+
+// with is scope and one more variable, which stands for an event or hides one that does.
+func (s events) with(name, word string, isEvent bool) events {
+	inner := make(events, len(s)+1)
+	for n, w := range s {
+		inner[n] = w
+	}
+	delete(inner, name)
+	if isEvent {
+		inner[name] = word
+	}
+	return inner
+}
+
+func (l *linter) call(e celast.Expr, scope events) {
+	c := e.AsCall()
+	args := c.Args()
+	switch c.FunctionName() {
+	case operators.LogicalAnd:
+		l.conjunction(e, scope)
+		return
+	case operators.Equals, operators.NotEquals:
+		l.compared(args[0], args[1], scope)
+		l.compared(args[1], args[0], scope)
+	case operators.In:
+		if args[1].Kind() == celast.ListKind {
+			for _, element := range args[1].AsList().Elements() {
+				l.compared(args[0], element, scope)
+			}
+		}
+	case operators.Index:
+		if key, ok := text(args[1]); ok {
+			l.step(args[1], args[0], key)
+		}
+	}
+	if c.IsMemberFunction() {
+		l.walk(c.Target(), scope)
+	}
+	for _, arg := range args {
+		l.walk(arg, scope)
+	}
+}
+
+// conjunction looks at the parts of an "and" with what they say together: e.event == 'dns.query' && e.name != ”.
+func (l *linter) conjunction(e celast.Expr, scope events) {
+	parts := conjuncts(e, nil)
+	inner := scope
+	for _, part := range parts {
+		if part.Kind() != celast.CallKind || part.AsCall().FunctionName() != operators.Equals {
+			continue
+		}
+		args := part.AsCall().Args()
+		for i, side := range args {
+			variable, field := eventField(side, scope)
+			if word, ok := text(args[1-i]); ok && field == event.KeyEvent && l.words[word] != nil {
+				inner = inner.with(variable, word, true)
+			}
+		}
+	}
+	for _, part := range parts {
+		l.walk(part, inner)
+	}
+}
+
+// conjuncts are the parts of a && b && c.
+func conjuncts(e celast.Expr, found []celast.Expr) []celast.Expr {
+	if e.Kind() != celast.CallKind || e.AsCall().FunctionName() != operators.LogicalAnd {
+		return append(found, e)
+	}
+	for _, arg := range e.AsCall().Args() {
+		found = conjuncts(arg, found)
+	}
+	return found
+}
+
+// selected looks at operand.field.
+func (l *linter) selected(e, operand celast.Expr, field string, scope events) {
+	l.step(e, operand, field)
+	if variable, _ := eventField(e, scope); variable != "" {
+		word := scope[variable]
+		attributes := l.words[word]
+		if word == "" {
+			attributes, word = l.all, "an event"
+		}
+		// What programs log has attributes of any name.
+		if word != (event.LogLine{}).Word() && !slices.Contains(attributes, field) {
+			l.report(e, fmt.Sprintf("%s has no attribute %s%s", word, field, didYouMean(field, attributes)))
+		}
+	}
+}
+
+// eventField is the variable and the attribute where e is such as e.node for an event e; otherwise nothing.
+func eventField(e celast.Expr, scope events) (variable, field string) {
+	if e.Kind() != celast.SelectKind || e.AsSelect().Operand().Kind() != celast.IdentKind {
+		return "", ""
+	}
+	variable = e.AsSelect().Operand().AsIdent()
+	if _, ok := scope[variable]; !ok {
+		return "", ""
+	}
+	return variable, e.AsSelect().FieldName()
+}
+
+// compared looks at a text that an event's word or node is compared with.
+func (l *linter) compared(side, other celast.Expr, scope events) {
+	name, ok := text(other)
+	if !ok {
+		return
+	}
+	switch _, field := eventField(side, scope); {
+	case field == event.KeyEvent && l.words[name] == nil:
+		words := make([]string, 0, len(l.words))
+		for _, e := range event.Words() {
+			words = append(words, e.Word())
+		}
+		l.report(other, fmt.Sprintf("there is no event %s%s", name, didYouMean(name, words)))
+	case field == event.KeyNode && l.known != nil && !slices.Contains(l.known.nodes, name):
+		l.report(other, fmt.Sprintf("there is no node %s%s", name, didYouMean(name, l.known.nodes)))
+	}
+}
+
+// step looks at steps.ID, or steps[ID].
+func (l *linter) step(e, operand celast.Expr, id string) {
+	if l.known == nil || operand.Kind() != celast.IdentKind || operand.AsIdent() != varSteps ||
+		slices.Contains(l.known.steps, id) {
+		return
+	}
+	l.report(e, fmt.Sprintf("no step %s has ended by then%s", id, didYouMean(id, l.known.steps)))
+}
+
+// isEvents tells whether e is the list of events, or a part of it.
+func (l *linter) isEvents(e celast.Expr) bool {
+	if call, ok := l.program.ast.SourceInfo().GetMacroCall(e.ID()); ok {
+		c := call.AsCall()
+		return c.FunctionName() == operators.Filter && l.isEvents(c.Target())
+	}
+	return e.Kind() == celast.IdentKind && e.AsIdent() == varEvents
+}
+
+// text is the value of a literal text.
+func text(e celast.Expr) (string, bool) {
+	if e.Kind() != celast.LiteralKind {
+		return "", false
+	}
+	s, ok := e.AsLiteral().(types.String)
+	return string(s), ok
+}
+
+func (l *linter) report(e celast.Expr, message string) {
+	location := l.program.ast.SourceInfo().GetStartLocation(e.ID())
+	err := newError(l.program.that, location.Line(), location.Column()+1, message)
+	if e.Kind() == celast.SelectKind {
+		err.Column++ // on the name, not on the dot before it
+	}
+	l.errs = append(l.errs, err)
+}
