@@ -141,6 +141,16 @@ func WithTrace(ctx context.Context, name, parent string) context.Context {
 	return context.WithValue(ctx, spanKey{}, span{&trace{name: name, prefix: prefix}, parent})
 }
 
+// Cause returns the causal chain that ctx carries and the id of the event in it that further events name as their parent;
+// both are empty outside a trace. With them the chain goes on elsewhere: see WithTrace.
+func Cause(ctx context.Context) (trace, parent string) {
+	s, ok := ctx.Value(spanKey{}).(span)
+	if !ok {
+		return "", ""
+	}
+	return s.trace.name, s.parent
+}
+
 // StepTrace begins the name of a step's chain; the step's id follows.
 const StepTrace = "step/"
 
