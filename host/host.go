@@ -18,7 +18,9 @@ import (
 // Host is one node's machine. Its methods may be called from any goroutine.
 type Host interface {
 	// Dial connects to addr, a literal "IP:port"; network is tcp, tcp4, tcp6, udp, udp4 or udp6. Names are not looked
-	// up here: that is the work of the node's stub resolver.
+	// up here: that is the work of the node's stub resolver. A TCP connection also has CloseWrite and SetLinger, as
+	// *net.TCPConn does; an accepted one likewise. When ctx ends first the error is context.Canceled or
+	// context.DeadlineExceeded.
 	Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	// Listen listens on a literal "IP:port" (tcp; an empty IP means all addresses) or a path (unix).
 	Listen(ctx context.Context, network, addr string) (net.Listener, error)
