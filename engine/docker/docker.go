@@ -21,6 +21,7 @@ import (
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
 
 	"scenario/engine"
 	"scenario/topology"
@@ -104,7 +105,12 @@ func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
 		return nil, err
 	}
-	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(silent{}))
+	log.SetDefault(silent{})
+	provider, err := testcontainers.NewDockerProvider(
+		testcontainers.WithLogger(silent{}),
+		// Without it testcontainers makes a network of its own and attaches every container to it.
+		testcontainers.WithDefaultBridgeNetwork(testcontainers.Bridge),
+	)
 	if err != nil {
 		return nil, explain(err)
 	}

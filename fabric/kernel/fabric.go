@@ -72,12 +72,8 @@ func (f *Fabric) Wire(node *topology.Node, ns *os.File) error {
 	}
 	defer handle.Close()
 
-	loopback, err := handle.LinkByName("lo")
-	if err == nil {
-		err = handle.LinkSetUp(loopback)
-	}
-	if err != nil {
-		return fmt.Errorf("node %s: loopback: %w", node.Name, err)
+	if err := upLoopback(handle); err != nil {
+		return fmt.Errorf("node %s: %w", node.Name, err)
 	}
 	for _, itf := range node.Interfaces {
 		if err := f.plug(handle, ns, itf); err != nil {
@@ -100,6 +96,26 @@ func (f *Fabric) Wire(node *topology.Node, ns *os.File) error {
 	addRules(conn, node)
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("node %s: nftables rules: %w", node.Name, err)
+	}
+	return nil
+}
+
+// upLoopback brings the loopback up and makes sure that it is alone: another interface would be a way round the plan.
+func upLoopback(node *netlink.Handle) error {
+	links, err := node.LinkList()
+	if err != nil {
+		return fmt.Errorf("list its interfaces: %w", err)
+	}
+	for _, link := range links {
+		attrs := link.Attrs()
+		switch {
+		case attrs.Flags&net.FlagLoopback != 0:
+			if err := node.LinkSetUp(link); err != nil {
+				return fmt.Errorf("bring loopback up: %w", err)
+			}
+		case attrs.Flags&net.FlagUp != 0:
+			return fmt.Errorf("it has an interface %s that is not of this network", attrs.Name)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,382 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"scenario/engine"
+	"scenario/engine/docker/agent"
+	"scenario/engine/docker/fabric"
+	"scenario/event"
+	"scenario/host"
+	"scenario/nodes/role"
+	"scenario/topology"
+)
+
+// TestMain is what the containers run too: the image is made from the test's own binary.
+func TestMain(m *testing.M) {
+	if len(os.Args) < 2 {
+		os.Exit(m.Run())
+	}
+	var err error
+	switch os.Args[1] {
+	case "node":
+		err = agent.Run(context.Background(), os.Stdin, os.Stdout, []role.Kind{greeterKind(), failingKind()})
+	case "fabric":
+		err = fabric.Run(context.Background(), os.Stdin, os.Stdout)
+	case "janitor":
+		err = Janitor(context.Background(), os.Args[2], os.Stdin)
+	default:
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// greeter says hello to whoever connects, and connects when it is told to.
+type greeter struct{}
+
+func greeterKind() role.Kind {
+	return role.Kind{Name: "greeter", New: func(json.RawMessage) (role.Role, error) { return greeter{}, nil }}
+}
+
+func (greeter) Serve(ctx context.Context, h host.Host, ready func()) error {
+	listener, err := h.Listen(ctx, "tcp", ":80")
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	ready()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return nil
+		}
+		event.Emit(ctx, h.Log(), event.SocketAccept{Network: "tcp", Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()})
+		_, _ = io.WriteString(conn, "hello "+conn.RemoteAddr().String())
+		conn.Close()
+	}
+}
+
+func (greeter) Do(ctx context.Context, h host.Host, action string, args json.RawMessage) (any, error) {
+	switch action {
+	case "greet":
+		var to string
+		if err := json.Unmarshal(args, &to); err != nil {
+			return nil, err
+		}
+		conn, err := h.Dial(ctx, "tcp", to)
+		if err != nil {
+			return nil, err
+		}
+		defer conn.Close()
+		answer, err := io.ReadAll(conn)
+		return string(answer), err
+	case "keep":
+		return nil, h.(host.Storage).WriteFile("note.txt", []byte("kept"))
+	case "wait":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "crash":
+		os.Exit(3)
+	}
+	return nil, fmt.Errorf("no such action: %s", action)
+}
+
+func failingKind() role.Kind {
+	return role.Kind{Name: "failing", New: func(json.RawMessage) (role.Role, error) { return failing{}, nil }}
+}
+
+type failing struct{}
+
+func (failing) Serve(context.Context, host.Host, func()) error { return errors.New("out of luck") }
+
+// collector is an output that keeps everything.
+type collector struct {
+	mu      sync.Mutex
+	records []event.Record
+	files   map[string]string
+	states  []string
+}
+
+func (c *collector) Record(r event.Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.records = append(c.records, r)
+}
+
+func (c *collector) File(node, name string, data []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files == nil {
+		c.files = make(map[string]string)
+	}
+	c.files[node+"/"+name] = string(data)
+}
+
+func (c *collector) Progress(node, state string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.states = append(c.states, node+" "+state)
+}
+
+func (c *collector) find(node, word string) []event.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.records), func(r event.Record) bool { return r.Node != node || r.Event != word })
+}
+
+func requireDocker(t testing.TB) *Engine {
+	if err := Available(t.Context()); err != nil {
+		if strings.Contains(os.Getenv("SCENARIO_REQUIRE"), "docker") {
+			t.Fatalf("SCENARIO_REQUIRE asks for docker: %v", err)
+		}
+		t.Skipf("docker: %v", err)
+	}
+	return New(Options{Janitor: []string{os.Args[0], "janitor"}})
+}
+
+// plan is a laptop behind a router that masquerades, and a server outside.
+func plan(name string) *topology.Plan {
+	greeter := []topology.Role{{Name: "greeter"}}
+	return &topology.Plan{
+		Name:     name,
+		Networks: []topology.Network{{Name: "home"}, {Name: "outside"}},
+		Nodes: []topology.Node{
+			{
+				Name: "laptop", Roles: greeter,
+				Interfaces: []topology.Interface{itf("eth0", "home", 1, "192.168.1.10/24")},
+				Routes: []topology.Route{{
+					Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.168.1.1"), Interface: "eth0",
+				}},
+			},
+			{
+				Name:       "router",
+				Interfaces: []topology.Interface{itf("eth0", "home", 2, "192.168.1.1/24"), itf("eth1", "outside", 3, "198.51.100.1/24")},
+				Router:     &topology.Router{Masquerade: []topology.Masquerade{{Interface: "eth1"}}},
+			},
+			{
+				Name: "server", Stage: 1, Roles: greeter,
+				Interfaces: []topology.Interface{itf("eth0", "outside", 4, "198.51.100.80/24", "2001:db8::80/64")},
+			},
+		},
+	}
+}
+
+func itf(name, network string, mac byte, addresses ...string) topology.Interface {
+	i := topology.Interface{Name: name, Network: network, MAC: topology.MAC{2, 0, 0, 0, 0, mac}, MTU: 1500}
+	for _, a := range addresses {
+		i.Addresses = append(i.Addresses, netip.MustParsePrefix(a))
+	}
+	return i
+}
+
+func start(t testing.TB, e *Engine, plan *topology.Plan) (engine.Run, *collector) {
+	t.Helper()
+	out := &collector{}
+	run, err := e.Start(t.Context(), plan, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := run.Stop(context.Background()); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		expectNothingLeft(t, plan.Name)
+	})
+	return run, out
+}
+
+func expectNothingLeft(t testing.TB, name string) {
+	t.Helper()
+	provider, err := connect(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer provider.Close()
+	left, err := provider.Client().ContainerList(context.Background(), client.ContainerListOptions{
+		All: true, Filters: make(client.Filters).Add("label", labelName+"="+name),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range left.Items {
+		t.Errorf("container %v is left (%s)", c.Names, c.State)
+	}
+}
+
+func do(t *testing.T, run engine.Run, node, action, args string) string {
+	t.Helper()
+	result, err := run.Do(t.Context(), node, engine.Call{Role: "greeter", Action: action, Args: json.RawMessage(args)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(result)
+}
+
+// R29: through a real router, the server sees the router's address; its log says so after Sync.
+func TestRun(t *testing.T) {
+	run, out := start(t, requireDocker(t), plan("docker-test-run"))
+	if got := do(t, run, "laptop", "greet", `"198.51.100.80:80"`); !strings.HasPrefix(got, `"hello 198.51.100.1:`) {
+		t.Errorf("the server greeted %s, want the router's address", got)
+	}
+	if err := run.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	accepts := out.find("server", "socket.accept")
+	if len(accepts) != 1 || !strings.HasPrefix(accepts[0].Attrs["remote"].(string), "198.51.100.1:") {
+		t.Errorf("the server's log has %v, want one connection from the router", accepts)
+	}
+	do(t, run, "laptop", "keep", `null`)
+	if err := run.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.files["laptop/note.txt"]; got != "kept" {
+		t.Errorf("the kept file holds %q", got)
+	}
+	if _, err := run.Exec(t.Context(), "laptop", engine.Command{Args: []string{"true"}}); !errors.Is(err, engine.ErrNoPrograms) {
+		t.Errorf("a program on a node without any: %v, want ErrNoPrograms", err)
+	}
+	if _, err := run.Do(t.Context(), "nobody", engine.Call{}); err == nil || !strings.Contains(err.Error(), "no such node: nobody") {
+		t.Errorf("an action on no node: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := run.Do(ctx, "laptop", engine.Call{Role: "greeter", Action: "wait"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("an action that does not end: %v, want DeadlineExceeded", err)
+	}
+	if err := run.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range []string{"laptop", "router", "server"} {
+		if len(out.find(node, "node.ready")) != 1 || len(out.find(node, "node.exit")) != 1 {
+			t.Errorf("node %s did not say that it was ready and that it ended", node)
+		}
+	}
+}
+
+// R41: a node that crashes is noticed, and taking the rest down leaves nothing.
+func TestCrash(t *testing.T) {
+	run, out := start(t, requireDocker(t), plan("docker-test-crash"))
+	if _, err := run.Do(t.Context(), "server", engine.Call{Role: "greeter", Action: "crash"}); err == nil {
+		t.Error("an action that ends the node succeeded")
+	}
+	err := <-run.Lost()
+	if want := "node server: it ended with exit code 3"; err == nil || err.Error() != want {
+		t.Errorf("lost: %v, want %s", err, want)
+	}
+	if len(out.find("server", "fault")) != 1 {
+		t.Error("the crash is in no log")
+	}
+}
+
+// R41: runs side by side have the same names and addresses and do not meet.
+func TestSideBySide(t *testing.T) {
+	e := requireDocker(t)
+	one, outOne := start(t, e, plan("docker-test-one"))
+	two, outTwo := start(t, e, plan("docker-test-two"))
+	for _, run := range []engine.Run{one, two, one} {
+		do(t, run, "laptop", "greet", `"198.51.100.80:80"`)
+		if err := run.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := len(outOne.find("server", "socket.accept")), len(outTwo.find("server", "socket.accept")); a != 2 || b != 1 {
+		t.Errorf("the servers saw %d and %d connections, want 2 and 1", a, b)
+	}
+}
+
+// R41: a start that fails says why and leaves nothing.
+func TestStartFails(t *testing.T) {
+	e := requireDocker(t)
+	tests := []struct {
+		name  string
+		spoil func(*topology.Plan)
+		want  string
+	}{
+		{"role", func(p *topology.Plan) { p.Nodes[2].Roles = []topology.Role{{Name: "failing"}} }, "node server: role failing: out of luck"},
+		{"unknown-role", func(p *topology.Plan) { p.Nodes[2].Roles = []topology.Role{{Name: "juggler"}} }, "node server: no such role: juggler"},
+		{"wiring", func(p *topology.Plan) { p.Nodes[0].Interfaces[0].Network = "moon" }, "node laptop: interface eth0: no such network: moon"},
+		{"image", func(p *topology.Plan) {
+			p.Nodes[2].Roles, p.Nodes[2].Program = nil, &topology.Program{Image: "scenario-test.invalid/none:1"}
+		}, "node server: image scenario-test.invalid/none:1 is not on the engine and cannot be pulled"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := plan("docker-test-fails-" + test.name)
+			test.spoil(p)
+			_, err := e.Start(t.Context(), p, &collector{})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q in it", err, test.want)
+			}
+			expectNothingLeft(t, p.Name)
+		})
+	}
+}
+
+// A start that is cancelled at some moment leaves nothing.
+func TestStartCancelled(t *testing.T) {
+	e := requireDocker(t)
+	p := plan("docker-test-cancelled")
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &cancelling{cancel: cancel}
+	if _, err := e.Start(ctx, p, out); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want Canceled", err)
+	}
+	expectNothingLeft(t, p.Name)
+}
+
+// cancelling ends its context as soon as a node is wired.
+type cancelling struct {
+	collector
+	cancel context.CancelFunc
+}
+
+func (c *cancelling) Progress(_, state string) {
+	if state == "wired" {
+		c.cancel()
+	}
+}
+
+// R8: a node with this machine's programs runs them in the scenario's network.
+func TestMachinePrograms(t *testing.T) {
+	e := requireDocker(t)
+	p := plan("docker-test-rootfs")
+	p.Nodes[0].Roles, p.Nodes[0].Program = nil, &topology.Program{RootFS: "host", Environment: map[string]string{"GREETING": "hello"}}
+	if err := e.Check(t.Context(), p); err != nil {
+		var unsupported *engine.Unsupported
+		if errors.As(err, &unsupported) {
+			t.Skip(err)
+		}
+		t.Fatal(err)
+	}
+	run, _ := start(t, e, p)
+	var stdout, stderr bytes.Buffer
+	code, err := run.Exec(t.Context(), "laptop", engine.Command{
+		Args:   []string{"sh", "-c", "echo $GREETING; cat; echo oops >&2; exit 7"},
+		Stdin:  strings.NewReader("from outside\n"),
+		Stdout: &stdout, Stderr: &stderr,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != 7 || stdout.String() != "hello\nfrom outside\n" || stderr.String() != "oops\n" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, &stdout, &stderr)
+	}
+}
