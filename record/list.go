@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // listFile names the files that the run made. It is also what the run locks, and stays when all others go.
@@ -30,10 +29,7 @@ func openList(root *os.Root) (*list, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrBusy
-		}
+	if err := lock(file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &list{root: root, file: file, names: make(map[string]bool)}, nil
