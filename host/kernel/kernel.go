@@ -7,12 +7,14 @@ package kernel
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +64,13 @@ func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	}
 	var d net.Dialer
 	d.SetMultipathTCP(false) // its options would stand in every handshake
-	return d.DialContext(ctx, network, addr)
+	conn, err := d.DialContext(ctx, network, addr)
+	// When ctx's deadline passes, package net gives one of two errors, by which of two timers was faster.
+	var op *net.OpError
+	if errors.Is(err, os.ErrDeadlineExceeded) && errors.As(err, &op) {
+		op.Err = context.DeadlineExceeded
+	}
+	return conn, err
 }
 
 // Listen implements [host.Host].
