@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -156,13 +157,17 @@ func (s *Session) sideBySide(ctx context.Context, step topology.Step) (json.RawM
 	all.Wait()
 	var whole Outcome
 	results := make(map[string]json.RawMessage)
-	for i, o := range outcomes {
+	var failed []string
+	for _, o := range outcomes {
 		whole.add(o)
 		last := o.Steps[len(o.Steps)-1]
 		results[last.Step.ID] = last.Result
 		if last.Err != nil {
-			errs[i] = &partError{last.Step.ID}
+			failed = append(failed, last.Step.ID)
 		}
+	}
+	if len(failed) > 0 {
+		return nil, whole, &partError{failed}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, whole, err
@@ -171,10 +176,15 @@ func (s *Session) sideBySide(ctx context.Context, step topology.Step) (json.RawM
 	return text, whole, err
 }
 
-// partError is why a step that holds others failed, where one of them did: that one is the failure.
-type partError struct{ id string }
+// partError is why a step that holds others failed, where some of them did: those are the failures.
+type partError struct{ ids []string }
 
-func (e *partError) Error() string { return "step " + e.id + " failed" }
+func (e *partError) Error() string {
+	if len(e.ids) == 1 {
+		return "step " + e.ids[0] + " failed"
+	}
+	return "steps " + strings.Join(e.ids, ", ") + " failed"
+}
 
 // sync waits until everything that the nodes told is in the folder.
 func (s *Session) sync(ctx context.Context) error {
