@@ -30,7 +30,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 func (Duration) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{
 		Type:        "string",
-		Pattern:     `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`,
+		Pattern:     `^(0|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+)$`,
 		Description: "a length of time, such as 500ms, 1.5s or 5m",
 	}
 }
