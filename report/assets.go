@@ -1,0 +1,194 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"scenario/event"
+)
+
+// Columns of the tables of assets.
+const (
+	kindWidth   = 7
+	statusWidth = 4
+	typeWidth   = 16
+	sizeWidth   = 9
+	connWidth   = 11
+	timeWidth   = 9 // at the right edge
+)
+
+// found tells what the parser came upon, and how much of the page had arrived by then.
+func (t *teller) found(v visit) {
+	if len(v.assets) == 0 {
+		return
+	}
+	early := 0
+	for _, a := range v.assets {
+		if !a.is.Complete {
+			early++
+		}
+	}
+	w := in(strong, "Parsing: ").say("the HTML is read as it arrives; of " + count(len(v.assets), "resource") + " ")
+	t.head(w.say(strconv.Itoa(early) + " found before its end"))
+	page := ""
+	if x := v.page(); x != nil {
+		page = x.request.URL
+	}
+	for i, a := range v.assets {
+		e := a.is
+		after := "after " + size(e.PageBytes)
+		if e.Complete {
+			after = "page complete"
+		}
+		note := party(e.ThirdParty)
+		if page != "" && !sameURL(e.Page, page) {
+			note = note.in(faint, "  in "+middle(clean(e.Page), t.room/4))
+		}
+		room := t.room - kindWidth - note.width() - len(after) - 2*gap - 2
+		url := middle(clean(withoutOrigin(e.URL, hostOf(page))), room)
+		t.row(a.Time, branch(i, len(v.assets)), say(pad(clean(e.Destination), kindWidth)+" ").in(name, url).add(note), after)
+	}
+}
+
+// fetched tells, host by host, how everything but the page itself was got.
+func (t *teller) fetched(v visit) {
+	hosts := v.hosts()
+	if len(hosts) == 0 {
+		return
+	}
+	t.head(in(strong, "Assets: ").say("each host needs a lookup and connections, which are kept alive for more requests"))
+	own := ""
+	if x := v.page(); x != nil {
+		own = hostOf(x.request.URL)
+	}
+	for _, host := range hosts {
+		w := in(name, clean(host))
+		switch {
+		case host == own:
+			w = w.say(": the page's own host")
+		case v.thirdParty(host):
+			w = w.say(": a third party")
+		default:
+			w = w.say(": another host of the same site")
+		}
+		t.note("", w)
+		t.fromHost(v, host)
+	}
+	for _, q := range t.asked {
+		if !t.toldQuery[q] {
+			t.question(q)
+		}
+	}
+	for _, c := range t.made {
+		if !t.toldConn[c] {
+			t.connection(c, "")
+		}
+	}
+}
+
+// fromHost tells the lookups, connections and requests for one host's assets.
+func (t *teller) fromHost(v visit, host string) {
+	for _, q := range t.asked {
+		if !t.toldQuery[q] && sameHost(q.ask.Name, host) {
+			t.question(q)
+		}
+	}
+	addresses := t.addresses(host)
+	for _, c := range t.made {
+		if c.failed != nil && !t.toldConn[c] && slices.Contains(addresses, address(c.remote).String()) {
+			t.connection(c, "")
+		}
+	}
+	var requests []*exchange
+	for _, x := range v.rest {
+		if hostOf(x.request.URL) == host {
+			requests = append(requests, x)
+		}
+	}
+	var missing []seen[event.HTMLAsset]
+	for _, a := range v.assets {
+		if hostOf(a.is.URL) == host && !slices.ContainsFunc(t.sent, func(x *exchange) bool { return sameURL(x.request.URL, a.is.URL) }) {
+			missing = append(missing, a)
+		}
+	}
+	t.newConns(requests)
+	for i, x := range requests {
+		t.assetRow(v, x, branch(i, len(requests)+len(missing)))
+	}
+	for i, a := range missing {
+		room := t.room - kindWidth - len("never requested") - gap - 3
+		w := say(pad(clean(a.is.Destination), kindWidth)+" ").in(name, middle(clean(path(a.is.URL)), room)).in(bad, "  never requested")
+		t.row(time.Time{}, branch(len(requests)+i, len(requests)+len(missing)), w, "")
+	}
+}
+
+// newConns tells, in one place, of the connections that the requests opened: the first as a whole, of the rest the ports.
+func (t *teller) newConns(requests []*exchange) {
+	var more []string
+	first := true
+	for _, x := range requests {
+		c := x.conn
+		if c == nil || t.toldConn[c] {
+			continue
+		}
+		if first {
+			t.connection(c, "")
+			first = false
+			continue
+		}
+		t.toldConn[c] = true
+		more = append(more, port(c.local))
+	}
+	if len(more) > 0 {
+		t.note("", say("and from "+strings.TrimPrefix(count(len(more), "more port"), "1 ")+": "+listed(more, 8)))
+	}
+}
+
+// assetRow tells one request for an asset.
+func (t *teller) assetRow(v visit, x *exchange, tree string) {
+	kind := ""
+	if a := v.asset(x.request.URL); a != nil {
+		kind = a.Destination
+	}
+	room := t.room - kindWidth - statusWidth - typeWidth - sizeWidth - connWidth - timeWidth - 2 - gap
+	w := say(pad(clip(clean(kind), kindWidth), kindWidth)+" ").
+		in(name, pad(middle(clean(path(x.request.URL)), room-1), room)).in(faint, pad(connUse(x), connWidth))
+	r := x.response
+	switch {
+	case r == nil:
+		t.row(x.Time, tree, w.in(bad, "no response is recorded"), "")
+		return
+	case r.is.Status == 0:
+		w = w.in(bad, clip(clean(cmp.Or(r.is.Error, "no response")), statusWidth+typeWidth+sizeWidth))
+	default:
+		style := good
+		if x.failed() {
+			style = bad
+		}
+		kind, _, _ := strings.Cut(r.is.ContentType, ";")
+		if r.is.Location != "" {
+			kind = "→ " + r.is.Location
+		}
+		w = w.in(style, pad(strconv.Itoa(r.is.Status), statusWidth)).
+			say(pad(clip(clean(kind), typeWidth-1), typeWidth) + padLeft(size(r.is.Size), sizeWidth-1))
+	}
+	t.row(x.Time, tree, w, seconds(r.is.Duration))
+	if r.is.Status != 0 && r.is.Error != "" {
+		t.note(continued(tree), in(bad, "cut short: "+clean(r.is.Error)))
+	}
+	if t.raw {
+		t.bytes("> ", x.requestBytes())
+		t.bytes("< ", x.responseBytes())
+	}
+}
+
+// connUse says which connection a request used, by its client port.
+func connUse(x *exchange) string {
+	if x.request.Reused {
+		return "kept " + port(x.request.Local)
+	}
+	return "new  " + port(x.request.Local)
+}

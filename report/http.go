@@ -1,0 +1,206 @@
+package report
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// exchange tells a request and what came back.
+func (t *teller) exchange(x *exchange) {
+	t.request(x)
+	t.response(x)
+}
+
+// request tells what was sent, and what its server made of it.
+func (t *teller) request(x *exchange) {
+	q := x.request
+	w := in(strong, clean(q.Method+" "+path(q.URL))).say(" " + clean(q.Proto) + " to " + clean(cmp.Or(q.Host, hostOf(q.URL))))
+	if q.Reused && x.conn != nil {
+		w = w.in(faint, "  on the connection kept alive from port "+port(q.Local))
+	}
+	t.put(x.Time, "", w, "")
+	if q.Cookie != "" {
+		t.note("├ ", say("with cookies: ").in(name, clean(q.Cookie)))
+	}
+	if t.raw {
+		t.bytes("> ", x.requestBytes())
+	}
+	if s := x.server; s != nil && s.response != nil {
+		t.put(s.Time, "└ ", in(name, s.Node).say(" reads it and answers "+statusText(s.response.is.Status)), seconds(s.response.is.Duration))
+	}
+}
+
+// response tells what came back.
+func (t *teller) response(x *exchange) {
+	r := x.response
+	if r == nil {
+		t.note("", in(bad, "no response is recorded"))
+		return
+	}
+	a := r.is
+	if a.Status == 0 {
+		t.put(r.Time, "", in(bad, "no response: "+clean(cmp.Or(a.Error, "unknown"))), seconds(a.Duration))
+		return
+	}
+	style := good
+	if a.Status >= 400 {
+		style = bad
+	}
+	w := in(style, statusText(a.Status))
+	if a.ContentType != "" {
+		w = w.say(" · " + clean(a.ContentType))
+	}
+	w = w.say(" · " + size(a.Size))
+	if a.Location != "" {
+		w = w.say(" · sends on to ").in(name, clean(a.Location))
+	}
+	if a.TTFB > 0 {
+		w = w.in(faint, "  first byte after "+seconds(a.TTFB))
+	}
+	t.put(r.Time, "", w, seconds(a.Duration))
+	t.meaning("", statusMeaning(a.Status))
+	if a.Error != "" {
+		t.note("", in(bad, "cut short: "+clean(a.Error)))
+	}
+	if t.raw {
+		t.bytes("< ", x.responseBytes())
+	}
+}
+
+// rawView is a message as it went over the wire, as far as it was kept.
+type rawView struct {
+	text string
+	left int64 // bytes left out
+}
+
+// requestBytes is the request as the client kept it, or else the server.
+func (x *exchange) requestBytes() rawView {
+	if x.request.Raw == "" && x.server != nil {
+		return x.server.requestBytes()
+	}
+	return rawView{x.request.Raw, x.request.Truncated}
+}
+
+// responseBytes is the response as the client kept it, or else the server.
+func (x *exchange) responseBytes() rawView {
+	if r := x.response; r != nil && r.is.Raw != "" {
+		return rawView{r.is.Raw, r.is.Truncated}
+	}
+	if x.server != nil {
+		return x.server.responseBytes()
+	}
+	return rawView{}
+}
+
+// lines are the view's, made safe to print.
+func (v rawView) lines() []string {
+	if v.text == "" {
+		return nil
+	}
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(v.text, "\r\n", "\n"), "\n"), "\n")
+	for i, l := range lines {
+		lines[i] = clean(l)
+	}
+	if v.left > 0 {
+		lines = append(lines, "… "+size(v.left)+" more, not kept")
+	}
+	return lines
+}
+
+// printable is the view as one text, made safe to print.
+func (v rawView) printable() string { return strings.Join(v.lines(), "\n") }
+
+// bytes shows a raw view line by line.
+func (t *teller) bytes(mark string, v rawView) {
+	const most = 60 // lines
+	lines := v.lines()
+	for _, l := range lines[:min(len(lines), most)] {
+		t.row(time.Time{}, "│ ", in(faint, mark+clip(l, t.room-4)), "")
+	}
+	if len(lines) > most {
+		t.note("│ ", in(faint, mark+count(len(lines)-most, "more line")))
+	}
+}
+
+// statusText is a status code with its phrase: 404 Not Found.
+func statusText(code int) string {
+	if code == 0 {
+		return "nothing"
+	}
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
+}
+
+// statusMeaning explains the status codes that a person meets when something is wrong (RFC 9110, section 15).
+func statusMeaning(code int) string {
+	switch code {
+	case http.StatusBadRequest:
+		return "the server does not understand the request"
+	case http.StatusUnauthorized:
+		return "the server wants to know who asks"
+	case http.StatusForbidden:
+		return "the server understands, but does not let this client have it"
+	case http.StatusNotFound:
+		return "the server is there, but has no page at this path"
+	case http.StatusMethodNotAllowed:
+		return "the page exists, but not for this method"
+	case http.StatusRequestTimeout:
+		return "the request took too long to arrive"
+	case http.StatusTooManyRequests:
+		return "the client has asked too often"
+	case http.StatusInternalServerError:
+		return "the server failed while it made the page"
+	case http.StatusBadGateway:
+		return "the server asked another server and got no usable answer"
+	case http.StatusServiceUnavailable:
+		return "the server cannot serve at the moment"
+	case http.StatusGatewayTimeout:
+		return "the server asked another server and got no answer in time"
+	}
+	return ""
+}
+
+// hostOf is the host of a URL, without the port.
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// resolve is a redirect's target, seen from the page that names it.
+func resolve(base, location string) string {
+	b, err := url.Parse(base)
+	if err != nil {
+		return location
+	}
+	u, err := b.Parse(location)
+	if err != nil {
+		return location
+	}
+	return u.String()
+}
+
+// sameURL compares URLs without their fragments, which are not sent.
+func sameURL(a, b string) bool {
+	a, _, _ = strings.Cut(a, "#")
+	b, _, _ = strings.Cut(b, "#")
+	return a == b
+}
+
+// redirects says whether the exchange sends the client on.
+func (x *exchange) redirects() bool {
+	return x.response != nil && x.response.is.Location != "" && x.response.is.Status/100 == 3
+}
+
+// ended is when the exchange was over: when the last byte came, or what stands in its place.
+func (x *exchange) ended() time.Time {
+	if x.response == nil {
+		return x.Time
+	}
+	return x.Time.Add(time.Duration(x.response.is.Duration * float64(time.Second)))
+}

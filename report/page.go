@@ -1,0 +1,231 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"scenario/event"
+)
+
+// page tells a page load as the procedure that it is (R1): URL, lookup, connection, request, response, parsing, assets,
+// cookies, completion, end of the connections.
+func (t *teller) page() {
+	v := newVisit(t.step, t.sent)
+	t.url(v)
+	if v.page() == nil {
+		t.way(hostOf(v.url), nil)
+	}
+	for i, x := range v.documents {
+		if i > 0 {
+			t.followed(x.request.URL)
+		}
+		t.way(hostOf(x.request.URL), x)
+		t.head(in(strong, "Request"))
+		t.request(x)
+		t.head(in(strong, "Response"))
+		t.response(x)
+	}
+	if x := v.page(); x != nil && x.redirects() { // to where no request came
+		target := resolve(x.request.URL, x.response.is.Location)
+		t.followed(target)
+		t.way(hostOf(target), nil)
+	}
+	t.found(v)
+	t.fetched(v)
+	t.cookies()
+	t.milestones(v)
+	if slices.ContainsFunc(t.made, func(c *conn) bool { return c.closed != nil }) {
+		t.head(in(strong, "The connections end"))
+		t.closings(t.made)
+	}
+	t.sum(v)
+}
+
+func (t *teller) followed(url string) {
+	t.head(in(strong, "Redirect: ").say("followed to ").in(name, clean(url)))
+}
+
+// url tells what was typed and what it means.
+func (t *teller) url(v visit) {
+	t.head(in(strong, "The URL: ").in(name, clean(v.url)))
+	u, err := url.Parse(v.url)
+	if err != nil || u.Host == "" {
+		return
+	}
+	ports := map[string]string{"http": "80", "https": "443"}
+	w := say("scheme " + u.Scheme + ", ")
+	if u.Port() != "" {
+		w = w.say("port " + u.Port() + " as the URL says")
+	} else {
+		w = w.say("and so port " + ports[u.Scheme])
+	}
+	t.note("", w.say(" · host "+clean(u.Hostname())+" · path "+clean(u.RequestURI())))
+}
+
+// way tells how the client got from a host's name to a connection; x is the request that it was for, nil where it never
+// came to one.
+func (t *teller) way(host string, x *exchange) {
+	var asked []*question
+	for _, q := range t.asked {
+		if !t.toldQuery[q] && sameHost(q.ask.Name, host) && (x == nil || !q.Time.After(x.Time)) {
+			asked = append(asked, q)
+		}
+	}
+	if x != nil && x.conn != nil && t.toldConn[x.conn] {
+		t.note("", say("on the connection from port "+port(x.conn.local)+", which is kept alive"))
+		return
+	}
+	switch _, err := netip.ParseAddr(host); {
+	case len(asked) > 0:
+		t.head(in(strong, "Lookup: ").say("which address has ").in(name, clean(host)).say("?"))
+	case err == nil:
+		t.head(in(strong, "Lookup: ").say("none, " + host + " is an address already"))
+	case x != nil:
+		t.head(in(strong, "Lookup: ").say("none, ").in(name, x.Node).say(" still knows the address of " + clean(host)))
+	}
+	for _, q := range asked {
+		t.question(q)
+	}
+	var tried []*conn
+	for _, c := range t.made {
+		failedBefore := c.failed != nil && x != nil && !c.Time.After(x.Time)
+		if !t.toldConn[c] && (x == nil || c == x.conn || failedBefore) {
+			tried = append(tried, c)
+		}
+	}
+	if len(tried) > 0 {
+		t.head(in(strong, "Connection"))
+	}
+	for _, c := range tried {
+		t.connection(c, "")
+	}
+}
+
+// milestones tells when the page was how far.
+func (t *teller) milestones(v visit) {
+	sentences := map[string]string{
+		"first_byte": "the first byte of the page arrived",
+		"parsed":     "the HTML is parsed to its end",
+		"load":       "the page and everything it needs is there",
+	}
+	var moments []seen[event.PageMilestone]
+	for _, m := range v.milestones {
+		if m.is.Milestone != "url" && m.is.Milestone != "redirect" {
+			moments = append(moments, m)
+		}
+	}
+	if len(moments) == 0 {
+		return
+	}
+	t.head(in(strong, "How far the page was"))
+	for _, m := range moments {
+		sentence := sentences[m.is.Milestone]
+		if sentence == "" {
+			sentence = clean(m.is.Milestone)
+		}
+		w := say(sentence)
+		if m.is.Detail != "" {
+			w = w.in(faint, "  "+clean(m.is.Detail))
+		}
+		t.put(m.Time, "", w, "")
+	}
+}
+
+// sum tells the whole load in a line.
+func (t *teller) sum(v visit) {
+	if v.load == nil {
+		t.note("", in(bad, "the page load did not end"))
+		return
+	}
+	l := v.load.is
+	t.head(in(strong, "In all"))
+	w := say(count(l.Requests, "request"))
+	if l.Failed > 0 {
+		w = w.in(bad, fmt.Sprintf(" (%d failed)", l.Failed))
+	}
+	w = w.say(" over " + count(l.Connections, "connection") + " after " + count(l.Lookups, "lookup") + ": " +
+		size(l.Bytes) + " in " + seconds(l.Duration))
+	t.put(v.load.Time, "", w, "")
+	if l.Title != "" {
+		t.note("", say("the page is titled ").in(name, clean(l.Title)))
+	}
+	if l.Error != "" {
+		t.note("", in(bad, "the page was not loaded: ").say(clean(l.Error)))
+	}
+}
+
+// cookies tells which cookies were stored, sent and blocked; the same cookie sent several times on one line.
+func (t *teller) cookies() {
+	stored, blocked := pick[event.CookieStore](t.step.records), pick[event.CookieBlock](t.step.records)
+	sent := t.cookiesSent()
+	if len(stored)+len(blocked)+len(sent) == 0 {
+		return
+	}
+	t.head(in(strong, "Cookies"))
+	for _, c := range stored {
+		e := c.is
+		w := say(e.Change+": ").in(name, clean(e.Name+"="+e.Value)).say(" for " + clean(e.Domain+e.Path))
+		if !e.HostOnly {
+			w = w.say(" and the hosts below it")
+		}
+		if e.Expires != "" {
+			w = w.say(" until " + clean(e.Expires))
+		} else {
+			w = w.say(" until the session ends")
+		}
+		t.put(c.Time, "", w.add(party(e.ThirdParty)), "")
+	}
+	for _, c := range sent {
+		w := say("sent: ").in(name, clean(c.name+"="+c.value)).say(" to " + clean(c.host) + " with " + count(c.times, "request"))
+		t.put(c.at, "", w.add(party(c.thirdParty)), "")
+	}
+	for _, c := range blocked {
+		e := c.is
+		verb := map[string]string{"store": "not stored: ", "send": "not sent: "}[e.Op]
+		t.put(c.Time, "", in(bad, verb).in(name, clean(e.Name)).say(" of "+clean(hostOf(e.URL))+", because "+clean(e.Reason)), "")
+	}
+}
+
+// sentCookie is a cookie that went to a host with one or more requests.
+type sentCookie struct {
+	name, value, host string
+	thirdParty        bool
+	at                time.Time
+	times             int
+}
+
+func (t *teller) cookiesSent() []sentCookie {
+	var all []sentCookie
+	for _, c := range pick[event.CookieSend](t.step.records) {
+		host := hostOf(c.is.URL)
+		i := slices.IndexFunc(all, func(s sentCookie) bool {
+			return s.name == c.is.Name && s.value == c.is.Value && s.host == host && s.thirdParty == c.is.ThirdParty
+		})
+		if i < 0 {
+			all = append(all, sentCookie{c.is.Name, c.is.Value, host, c.is.ThirdParty, c.Time, 0})
+			i = len(all) - 1
+		}
+		all[i].times++
+	}
+	return all
+}
+
+// party marks what belongs to a third party.
+func party(third bool) words {
+	if third {
+		return in(faint, "  third party")
+	}
+	return nil
+}
+
+// withoutOrigin is a URL's path and query where its host is that one, else the whole URL.
+func withoutOrigin(raw, host string) string {
+	if strings.EqualFold(hostOf(raw), host) {
+		return path(raw)
+	}
+	return raw
+}

@@ -1,0 +1,216 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"scenario/event"
+)
+
+// teller tells one step, line by line.
+type teller struct {
+	run   *run
+	step  *step
+	room  int  // columns right of the times
+	raw   bool // show requests and responses as they went over the wire
+	lines []line
+
+	asked []*question // of name servers by the step's clients
+	made  []*conn
+	sent  []*exchange
+
+	phases    int
+	toldQuery map[*question]bool
+	toldConn  map[*conn]bool
+}
+
+// tell is the telling of a step as a section for a page of n columns.
+func tell(r *run, s *step, n int, raw bool) section {
+	t := &teller{
+		run: r, step: s, room: bodyWidth(n), raw: raw,
+		asked: ofStep(s, r.sides.questions), made: ofStep(s, r.sides.conns), sent: ofStep(s, r.sides.exchanges),
+		toldQuery: make(map[*question]bool), toldConn: make(map[*conn]bool),
+	}
+	title := in(strong, clean(s.ID))
+	if s.Node != "" {
+		title = title.say(" · ").in(name, clean(s.Node))
+	}
+	title = title.say(" · " + clean(s.summary()))
+	out := section{title: title, status: s.status()}
+	if s.begun {
+		t.action()
+		if s.err != "" {
+			t.note("", in(bad, "the step failed: ").say(clean(s.err)))
+		}
+		t.troubles()
+	}
+	t.expectations()
+	out.lines = t.lines
+	return out
+}
+
+// summary says in a few words what the step is to do.
+func (s *step) summary() string {
+	what := s.Action
+	if s.Target != "" {
+		what += " " + s.Target
+	}
+	if s.Title != "" && s.Title != what {
+		what = s.Title + " (" + what + ")"
+	}
+	return cmp.Or(what, "a step that the plan does not know")
+}
+
+// status says how the step ended and how long it took.
+func (s *step) status() words {
+	switch {
+	case !s.begun:
+		return in(bad, "not run")
+	case s.err != "":
+		return say(seconds(s.duration)+" · ").in(bad, "failed")
+	case !s.ended:
+		return in(bad, "did not end")
+	}
+	return say(seconds(s.duration)+" · ").in(good, "ok")
+}
+
+// head begins a phase of a step.
+func (t *teller) head(w words) {
+	t.phases++
+	t.lines = append(t.lines, line{head: true, text: in(strong, fmt.Sprintf("%2d. ", t.phases)).add(w)})
+}
+
+// put adds a line about a moment; right is what stands at the right edge.
+func (t *teller) put(at time.Time, tree string, w words, right string) {
+	t.lines = append(t.lines, line{at: since(t.step.start, at), tree: tree, text: w, right: right})
+}
+
+// note adds a line without a moment.
+func (t *teller) note(tree string, w words) { t.put(time.Time{}, tree, w, "") }
+
+// row adds a line of a table.
+func (t *teller) row(at time.Time, tree string, w words, right string) {
+	t.put(at, tree, w, right)
+	t.lines[len(t.lines)-1].exact = true
+}
+
+// branch is what leads to the ith of n lines below another.
+func branch(i, n int) string {
+	if i == n-1 {
+		return "└ "
+	}
+	return "├ "
+}
+
+// below is what leads to lines below the ith of n.
+func below(i, n int) string {
+	if i == n-1 {
+		return "  "
+	}
+	return "│ "
+}
+
+// action tells what the step did, as fits its action; what is not known by its action, by what its records hold.
+func (t *teller) action() {
+	switch {
+	case t.step.isPage():
+		t.page()
+	case len(t.step.Parallel) > 0:
+		t.note("", say(count(len(t.step.Parallel), "step")+" side by side, told below"))
+	case has[event.ICMPEcho](t.step):
+		t.echoes()
+	case isChat(t.step):
+		t.chat()
+	default:
+		t.exchanges()
+	}
+	t.output()
+}
+
+// has says whether the step's records hold an event of type E.
+func has[E event.Event](s *step) bool {
+	var e E
+	for _, r := range s.records {
+		if r.Event == e.Word() {
+			return true
+		}
+	}
+	return false
+}
+
+// exchanges tells lookups, connections and requests one by one: what lookup, connect and fetch do.
+func (t *teller) exchanges() {
+	for _, q := range t.asked {
+		t.question(q)
+	}
+	var told []*conn
+	for _, x := range t.sent {
+		if x.conn != nil && !t.toldConn[x.conn] {
+			t.attempts(x.conn.begun())
+			t.connection(x.conn, "")
+			told = append(told, x.conn)
+		}
+		t.exchange(x)
+	}
+	for _, c := range t.made {
+		if !t.toldConn[c] {
+			t.connection(c, "")
+			told = append(told, c)
+		}
+	}
+	t.closings(told)
+}
+
+// attempts tells of connections that failed before that moment and are not told yet.
+func (t *teller) attempts(before time.Time) {
+	for _, c := range t.made {
+		if c.failed != nil && !t.toldConn[c] && !c.begun().After(before) {
+			t.connection(c, "")
+		}
+	}
+}
+
+// output tells what a program wrote.
+func (t *teller) output() {
+	for _, l := range pick[event.LogLine](t.step.records) {
+		style := plain
+		if l.is.Stream == "stderr" {
+			style = bad
+		}
+		t.put(l.Time, "│ ", in(style, clean(l.is.Message)), "")
+	}
+}
+
+// troubles tells of socket calls, other than connects, that failed.
+func (t *teller) troubles() {
+	for _, e := range pick[event.SocketError](t.step.records) {
+		if e.is.Op == "connect" {
+			continue
+		}
+		w := in(bad, clean(e.is.Op+": "+cmp.Or(e.is.Errno, e.is.Error)))
+		if e.is.Remote != "" {
+			w = w.say(" with ").add(t.run.who.at(e.Node, e.is.Remote))
+		}
+		t.put(e.Time, "", w, "")
+		t.meaning("  ", e.is.Meaning)
+	}
+}
+
+// meaning explains what stands on the line above.
+func (t *teller) meaning(tree, sentence string) {
+	if sentence != "" {
+		t.note(tree+"└ ", in(faint, clean(sentence)))
+	}
+}
+
+// ofStep keeps what belongs to the step's causal chain.
+func ofStep[T interface{ Trace() string }](s *step, all []T) []T {
+	var mine []T
+	for _, one := range all {
+		if one.Trace() == event.StepTrace+s.ID {
+			mine = append(mine, one)
+		}
+	}
+	return mine
+}
