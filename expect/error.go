@@ -20,8 +20,9 @@ type Error struct {
 	Message  string
 }
 
+// newError is an error at a place that cel-go tells; of an empty expression it tells none.
 func newError(that string, line, column int, message string) *Error {
-	return &Error{That: that, Line: line, Column: column, Message: message}
+	return &Error{That: that, Line: max(line, 1), Column: max(column, 1), Message: message}
 }
 
 // Error is the message, with the position before it where that is known, then the line of the expression with a caret

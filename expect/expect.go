@@ -36,8 +36,12 @@ const (
 	varSteps  = "steps"
 )
 
-// interruptEvery is after how many iterations of a loop an evaluation looks whether its context has ended.
-const interruptEvery = 1000
+const (
+	// interruptEvery is after how many iterations of a loop an evaluation looks whether its context has ended.
+	interruptEvery = 100
+	// rangeLimit bounds the numbers that lists.range makes: a slip of the pen costs no memory.
+	rangeLimit = 10_000
+)
 
 // Program is a compiled expression. Its methods may be called from any goroutine.
 type Program struct {
@@ -99,7 +103,7 @@ func environment(scope Scope) (*cel.Env, error) {
 		cel.Variable(varSteps, cel.MapType(cel.StringType, cel.DynType)),
 		cel.CrossTypeNumericComparisons(true),
 		cel.EnableMacroCallTracking(),
-		ext.Strings(), ext.Lists(), ext.Math(), ext.Sets(),
+		ext.Strings(), ext.Lists(ext.ListsMaxRangeSize(rangeLimit)), ext.Math(), ext.Sets(),
 	}
 	if scope == Step {
 		options = append(options, cel.Variable(varResult, cel.DynType))

@@ -116,13 +116,13 @@ func (x *explainer) elements(list celast.Expr) (all []ref.Val, empty string) {
 	return all, ""
 }
 
-// noun is what to call the elements of a list.
+// noun is what to call one element of a list.
 func (x *explainer) noun(list celast.Expr) string {
+	if q, ok := x.quantifier(list); ok {
+		return "filtered " + x.noun(q.list)
+	}
 	if text := x.text(list); text != varEvents {
-		if _, ok := x.quantifier(list); !ok {
-			return "element of " + text
-		}
-		return "element"
+		return "element of " + text
 	}
 	return "event"
 }
