@@ -71,7 +71,7 @@ func HTML(w io.Writer, rec *record.Recording) error {
 	for _, s := range r.steps {
 		told := tell(r, s, htmlWidth, false)
 		step := htmlStep{
-			ID: s.ID, Title: told.title, Status: told.status, Inner: s.inner,
+			ID: clean(s.ID), Title: told.title, Status: told.status, Inner: s.inner,
 			Lines: layout(told.lines, htmlWidth), Raw: messages(r, s),
 		}
 		if s.begun && s.isPage() {

@@ -36,11 +36,12 @@ func in(s style, text string) words { return words(nil).in(s, text) }
 
 func (w words) say(text string) words { return w.in(plain, text) }
 
+// in adds text of a style. All text passes here, so here it is made safe.
 func (w words) in(s style, text string) words {
 	if text == "" {
 		return w
 	}
-	return append(w[:len(w):len(w)], span{text, s})
+	return append(w[:len(w):len(w)], span{safe(text), s})
 }
 
 func (w words) add(more words) words { return append(w[:len(w):len(w)], more...) }
@@ -66,10 +67,13 @@ func (w words) String() string {
 // maxText bounds one piece of untrusted text within a telling, in columns.
 const maxText = 300
 
-// clean makes untrusted text safe to print on one line: escape sequences, control and formatting characters, which
-// could move the cursor or turn the writing round, are left out; white space becomes a space.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
+// clean makes untrusted text safe to print and bounds it.
+func clean(s string) string { return clip(safe(s), maxText) }
+
+// safe makes untrusted text safe to print on one line: escape sequences, control and formatting characters, which could
+// move the cursor or turn the writing round, are left out; white space becomes a space.
+func safe(s string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
@@ -78,7 +82,6 @@ func clean(s string) string {
 		}
 		return r
 	}, ansi.Strip(strings.ToValidUTF8(s, "\uFFFD")))
-	return clip(s, maxText)
 }
 
 // clip cuts s to n columns at its end.
@@ -107,7 +110,11 @@ func (w words) wrap(n int) []words {
 	var line words
 	used := 0
 	put := func(text string, s style) {
-		line = append(line, span{text, s})
+		if last := len(line) - 1; last >= 0 && line[last].style == s {
+			line[last].text += text
+		} else {
+			line = append(line, span{text, s})
+		}
 		used += ansi.StringWidth(text)
 	}
 	end := func() {
