@@ -100,6 +100,9 @@ func (t *teller) expectations() {
 	}
 }
 
+// labelColumn is the width of what stands before the details of a failure.
+const labelColumn = 10
+
 // lines tells an expectation: at length where it failed.
 func (e expected) lines() []line {
 	that := clean(strings.Join(strings.Fields(e.That), " "))
@@ -112,7 +115,7 @@ func (e expected) lines() []line {
 	lines := []line{{at: "FAIL", text: in(bad, "expected: "+that)}}
 	add := func(label, text string) {
 		for row := range strings.Lines(strings.TrimSpace(text)) {
-			lines = append(lines, line{tree: "  ", text: in(faint, pad(label, 10)).say(clean(strings.TrimRight(row, "\n")))})
+			lines = append(lines, line{tree: "  ", text: in(faint, pad(label, labelColumn)).say(clean(strings.TrimRight(row, "\n")))})
 			label = ""
 		}
 	}

@@ -42,6 +42,7 @@ type (
 	htmlRow struct {
 		Y         int
 		URL       string
+		Label     string // the URL, shortened
 		Note      string
 		Failed    bool
 		Stretches []htmlStretch
@@ -91,8 +92,10 @@ func pageTemplate() *template.Template {
 	}).Parse(pageSource))
 }
 
-// rowHeight is a bar's, in CSS pixels.
-const rowHeight = 20
+const (
+	rowHeight  = 20 // of a bar, in CSS pixels
+	labelWidth = 50 // of a bar's URL, in columns
+)
 
 func (c chart) html() *htmlChart {
 	out := &htmlChart{Total: seconds(c.total), Height: rowHeight*len(c.bars) + rowHeight}
@@ -103,7 +106,7 @@ func (c chart) html() *htmlChart {
 		return max(0, min(100*at/c.total, 100))
 	}
 	for i, b := range c.bars {
-		row := htmlRow{Y: i * rowHeight, URL: clean(b.url), Failed: b.failed}
+		row := htmlRow{Y: i * rowHeight, URL: clean(b.url), Label: middle(clean(b.url), labelWidth), Failed: b.failed}
 		row.Note = clean(b.status) + " · " + size(b.size) + " · " + seconds(b.duration)
 		for _, s := range b.phases {
 			from, to := percent(s.From), percent(s.To)

@@ -2,11 +2,13 @@ package report
 
 import (
 	"cmp"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // exchange tells a request and what came back.
@@ -73,37 +75,55 @@ func (t *teller) response(x *exchange) {
 
 // rawView is a message as it went over the wire, as far as it was kept.
 type rawView struct {
-	text string
-	left int64 // bytes left out
+	bytes string
+	left  int64 // bytes left out
+}
+
+// newRawView reads what an event holds: text, or anything in base64.
+func newRawView(text, base string, left int64) rawView {
+	if decoded, err := base64.StdEncoding.DecodeString(base); text == "" && err == nil {
+		text = string(decoded)
+	}
+	return rawView{text, left}
 }
 
 // requestBytes is the request as the client kept it, or else the server.
 func (x *exchange) requestBytes() rawView {
-	if x.request.Raw == "" && x.server != nil {
+	v := newRawView(x.request.Raw, x.request.RawBase64, x.request.Truncated)
+	if v.bytes == "" && x.server != nil {
 		return x.server.requestBytes()
 	}
-	return rawView{x.request.Raw, x.request.Truncated}
+	return v
 }
 
 // responseBytes is the response as the client kept it, or else the server.
 func (x *exchange) responseBytes() rawView {
-	if r := x.response; r != nil && r.is.Raw != "" {
-		return rawView{r.is.Raw, r.is.Truncated}
+	var v rawView
+	if r := x.response; r != nil {
+		v = newRawView(r.is.Raw, r.is.RawBase64, r.is.Truncated)
 	}
-	if x.server != nil {
+	if v.bytes == "" && x.server != nil {
 		return x.server.responseBytes()
 	}
-	return rawView{}
+	return v
 }
 
-// lines are the view's, made safe to print.
+// lines are the view's, made safe to print: a body that is no text is only measured.
 func (v rawView) lines() []string {
-	if v.text == "" {
+	if v.bytes == "" {
 		return nil
 	}
-	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(v.text, "\r\n", "\n"), "\n"), "\n")
+	head, body, _ := strings.Cut(v.bytes, "\r\n\r\n")
+	lines := strings.Split(head, "\r\n")
+	switch {
+	case !utf8.ValidString(body):
+		lines = append(lines, "", "… "+size(int64(len(body)))+" that are no text")
+	case body != "":
+		lines = append(lines, "")
+		lines = append(lines, strings.Split(strings.TrimRight(body, "\r\n"), "\n")...)
+	}
 	for i, l := range lines {
-		lines[i] = clean(l)
+		lines[i] = clean(strings.TrimSuffix(l, "\r"))
 	}
 	if v.left > 0 {
 		lines = append(lines, "… "+size(v.left)+" more, not kept")

@@ -44,10 +44,26 @@ type (
 	}
 )
 
-// JUnit writes the run as a JUnit file: a test suite with a test case for each step and one for each expectation. What
-// never ran, or was never checked, is skipped. The only errors are those of w.
-func JUnit(w io.Writer, rec *record.Recording) error {
-	r := newRun(rec)
+// JUnit writes runs as a JUnit file: a test suite for each, with a test case for each step and one for each expectation.
+// What never ran, or was never checked, is skipped. The only errors are those of w.
+func JUnit(w io.Writer, runs ...*record.Recording) error {
+	var suites junitSuites
+	for _, rec := range runs {
+		suites.Suites = append(suites.Suites, newSuite(newRun(rec)))
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	out := xml.NewEncoder(w)
+	out.Indent("", "  ")
+	if err := out.Encode(suites); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func newSuite(r *run) junitSuite {
 	suite := junitSuite{Name: clean(r.plan.Name), Time: "0.000"}
 	for _, s := range r.steps {
 		suite.add(r.stepCase(s))
@@ -66,16 +82,7 @@ func JUnit(w io.Writer, rec *record.Recording) error {
 		suite.At = r.records[0].Time.UTC().Format("2006-01-02T15:04:05")
 		suite.Time = junitTime(r.records[n-1].Time.Sub(r.records[0].Time).Seconds())
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	out := xml.NewEncoder(w)
-	out.Indent("", "  ")
-	if err := out.Encode(junitSuites{Suites: []junitSuite{suite}}); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return suite
 }
 
 func (s *junitSuite) add(c junitCase) {

@@ -9,6 +9,7 @@
 package report
 
 import (
+	"cmp"
 	"io"
 	"strings"
 
@@ -78,6 +79,12 @@ func (r *run) summary(o Options) []line {
 				told[0].text = in(strong, clean(e.step.ID)).say(" ").add(told[0].text)
 			}
 			lines = append(lines, told...)
+		}
+	}
+	for _, s := range r.steps {
+		if s.wanted(o) && s.begun && (s.err != "" || !s.ended) {
+			lines = append(lines, line{at: "FAIL", text: in(strong, s.ID).say(" ").in(bad, cmp.Or(s.err, "the step did not end"))},
+				line{tree: "  ", text: in(faint, pad("look at", labelColumn)).say(lookAt(s))})
 		}
 	}
 	lines = append(lines, r.problems()...)

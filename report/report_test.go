@@ -31,7 +31,7 @@ func views() map[string]func(io.Writer, *record.Recording) error {
 		"walkthrough.txt": func(w io.Writer, r *record.Recording) error { return Walkthrough(w, r, Options{}) },
 		"waterfall.txt":   func(w io.Writer, r *record.Recording) error { return Waterfall(w, r, Options{}) },
 		"summary.txt":     func(w io.Writer, r *record.Recording) error { return Summary(w, r, Options{}) },
-		"junit.xml":       JUnit,
+		"junit.xml":       func(w io.Writer, r *record.Recording) error { return JUnit(w, r) },
 		"report.html":     HTML,
 	}
 }
@@ -226,8 +226,15 @@ func TestOrder(t *testing.T) {
 // TestJUnitIsXML reads a file with forbidden characters back. R38
 func TestJUnitIsXML(t *testing.T) {
 	var suites junitSuites
-	if err := xml.Unmarshal(render(t, JUnit, verdicts(t).recording()), &suites); err != nil {
+	var out bytes.Buffer
+	if err := JUnit(&out, verdicts(t).recording(), browse(t).recording()); err != nil {
 		t.Fatal(err)
+	}
+	if err := xml.Unmarshal(out.Bytes(), &suites); err != nil {
+		t.Fatal(err)
+	}
+	if len(suites.Suites) != 2 {
+		t.Fatalf("%d suites, want one for each run", len(suites.Suites))
 	}
 	if s := suites.Suites[0]; s.Tests != len(s.Cases) || s.Failures != 1 || s.Skipped != 1 {
 		t.Errorf("%d tests of %d, %d failures, %d skipped; want 1 and 1", s.Tests, len(s.Cases), s.Failures, s.Skipped)

@@ -94,7 +94,11 @@ func middle(s string, n int) string {
 		return s
 	}
 	tail := max(n/2, 0)
-	return ansi.Truncate(s, max(n-tail-1, 0), "") + "…" + ansi.TruncateLeft(s, width-tail, "")
+	end := ansi.TruncateLeft(s, width-tail, "")
+	if ansi.StringWidth(end) > tail { // the cut went through a wide character
+		end = ansi.TruncateLeft(s, width-tail+1, "")
+	}
+	return ansi.Truncate(s, max(n-tail-1, 0), "") + "…" + end
 }
 
 // pad fills s with spaces to n columns.
