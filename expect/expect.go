@@ -4,9 +4,10 @@
 // [Verdict] with what was found instead where an expression does not hold.
 //
 // An expression sees these variables: events, a list of flat maps (time, node, event, the place in the causal chain, and
-// every attribute of the event's word, zero where the event does not carry it); steps, the results of the steps that
-// ended, by id; and, in a step's own expectations, result, the result of that step. Integers and other numbers compare
-// with each other. Beside CEL's own functions there are its extensions strings, lists, math and sets.
+// every attribute of the event's word, zero where the event does not carry it), in a step those since it began; steps,
+// the results of the steps that ended, by id; and, in a step's own expectations, result, the result of that step.
+// Integers and other numbers compare with each other. Beside CEL's own functions there are its extensions strings, lists,
+// math and sets.
 package expect
 
 import (

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -197,6 +198,23 @@ func TestEvaluationEndsWithItsContext(t *testing.T) {
 	if v := program.Eval(ctx, expect.Vars{}); v.Pass || v.Reason != "not known: somebody pressed Ctrl-C" {
 		t.Errorf("verdict %+v", v)
 	}
+}
+
+func TestProgramIsForSeveralGoroutines(t *testing.T) {
+	program, err := expect.Compile("events.exists(e, e.event == 'dns.query' && e.type == 'MX')", expect.Step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := vars(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if verdict := program.Eval(t.Context(), v); verdict.Pass || !strings.Contains(verdict.Reason, "AAAA") {
+				t.Errorf("verdict %+v", verdict)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestNewValueErrors(t *testing.T) {

@@ -162,14 +162,14 @@ func (x *explainer) with(program cel.Program, variable string, element ref.Val) 
 
 // plainProblem is what went wrong for one element, without what differs between elements.
 func plainProblem(err error, element ref.Val) string {
-	m := noSuchKey.FindStringSubmatch(err.Error())
-	if m == nil {
+	key, absent := strings.CutPrefix(err.Error(), "no such key: ")
+	if !absent {
 		return err.Error()
 	}
 	if mapper, ok := element.(traits.Mapper); ok {
-		return "no " + m[1] + didYouMean(m[1], keysOf(mapper))
+		return "no " + key + didYouMean(key, keysOf(mapper))
 	}
-	return "no " + m[1]
+	return "no " + key
 }
 
 // instead tells the values that the elements had where a condition holds for none of them.

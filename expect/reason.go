@@ -3,7 +3,6 @@ package expect
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -229,15 +228,11 @@ func missing(v ref.Val, field string) string {
 	if len(keys) == 0 {
 		return "is empty: it has no " + field
 	}
-	return fmt.Sprintf("has no %s%s It has %s", field, sentence(didYouMean(field, keys)), clip(strings.Join(keys, ", ")))
-}
-
-// sentence ends what the text continues.
-func sentence(text string) string {
-	if text == "" {
-		return "."
+	hint := didYouMean(field, keys)
+	if hint == "" {
+		hint = "."
 	}
-	return text
+	return fmt.Sprintf("has no %s%s It has %s", field, hint, clip(strings.Join(keys, ", ")))
 }
 
 // noElement says why operand[index] is not there.
@@ -277,8 +272,6 @@ func (x *explainer) unfit(e celast.Expr) string {
 	}
 	return fmt.Sprintf("%s does not work here: %s", name, strings.Join(said, ", "))
 }
-
-var noSuchKey = regexp.MustCompile(`^no such key: (.*)$`)
 
 // join puts what was found together.
 func join(reasons []string) string {

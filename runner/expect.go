@@ -18,7 +18,7 @@ type check struct {
 	step         *topology.Step // nil: those of the run
 	expectations []topology.Expectation
 	scope        expect.Scope
-	since        int // the first record that they see
+	since        int // the first of the events that they see
 	result       expect.Value
 }
 
@@ -83,15 +83,33 @@ func (s *Session) program(c *check, e topology.Expectation) *expect.Program {
 func (s *Session) vars(c *check) (expect.Vars, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	records, more := s.folder.Since(len(s.seen))
-	for _, r := range records {
-		s.seen = append(s.seen, s.converter.Event(r))
-	}
+	more := s.catchUp()
 	return expect.Vars{
 		Result: c.result,
 		Events: s.seen[c.since:len(s.seen):len(s.seen)],
 		Steps:  maps.Clone(s.results),
 	}, more
+}
+
+// mark is where the events begin that come from now on.
+func (s *Session) mark() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.catchUp()
+	return len(s.seen)
+}
+
+// catchUp takes in the folder's new records; the channel is closed when there are more. What became of other
+// expectations is no event of the network, and not for expectations to see. s.mu is held.
+func (s *Session) catchUp() <-chan struct{} {
+	records, more := s.folder.Since(s.read)
+	s.read += len(records)
+	for _, r := range records {
+		if r.Event != (event.ExpectPass{}).Word() && r.Event != (event.ExpectFail{}).Word() {
+			s.seen = append(s.seen, s.converter.Event(r))
+		}
+	}
+	return more
 }
 
 // conclude records the verdict and tells the observer.

@@ -72,7 +72,7 @@ func size(steps []topology.Step) int {
 // step plays one step and looks at its expectations. The last of the outcome's steps is the step itself. After an error
 // the play is over.
 func (s *Session) step(ctx context.Context, step topology.Step) (Outcome, error) {
-	since := len(s.folder.Records())
+	since := s.mark()
 	s.tell(func(o Observer) { o.StepStarted(step) })
 	traced := event.WithTrace(ctx, event.StepTrace+step.ID, "")
 	traced = event.Begin(traced, s.log, event.StepStart{Step: step.ID, Action: step.Action, Target: step.Target})

@@ -67,6 +67,7 @@ type Session struct {
 
 	mu        sync.Mutex // guards the fields below
 	results   map[string]expect.Value
+	read      int            // how many of the folder's records are in seen, or passed over
 	seen      []expect.Value // the folder's records, as expectations see them
 	converter *expect.Converter
 }
@@ -201,6 +202,9 @@ func (s *Session) Lost() <-chan error { return s.lost }
 // during returns ctx, ended also when the session can no longer serve.
 func (s *Session) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	if s.ended.Err() != nil {
+		cancel(context.Cause(s.ended))
+	}
 	remove := context.AfterFunc(s.ended, func() { cancel(context.Cause(s.ended)) })
 	return ctx, func() {
 		remove()
