@@ -131,15 +131,5 @@ func (s *step) complete() {
 	s.duration = s.end.Sub(s.start).Seconds()
 }
 
-// during returns the records of all nodes from the step's start to its end.
-func (r *run) during(s *step) []event.Record {
-	from, _ := slices.BinarySearchFunc(r.records, s.start, func(e event.Record, t time.Time) int { return e.Time.Compare(t) })
-	to := from
-	for to < len(r.records) && !r.records[to].Time.After(s.end) {
-		to++
-	}
-	return r.records[from:to]
-}
-
 // wanted says whether the options ask for the step.
 func (s *step) wanted(o Options) bool { return len(o.Steps) == 0 || slices.Contains(o.Steps, s.ID) }

@@ -32,7 +32,7 @@ func TestMiddle(t *testing.T) {
 	}{
 		{"short", 10, "short"},
 		{"http://shop.example/pictures/one.png", 20, "http://sh…es/one.png"},
-		{"日本日本日本日本", 7, "日…日"},
+		{"日本日本日本日本", 7, "日…本"},
 		{"long", 1, "…"},
 	} {
 		got := middle(c.in, c.n)
