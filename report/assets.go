@@ -153,7 +153,11 @@ func (t *teller) assetRow(v visit, x *exchange, tree string) {
 	if a := v.asset(x.request.URL); a != nil {
 		kind = a.Destination
 	}
+	forType := typeWidth
 	room := t.room - kindWidth - statusWidth - typeWidth - sizeWidth - connWidth - timeWidth - 2 - gap
+	if room < kindWidth { // a narrow page has no room for types
+		forType, room = 0, room+typeWidth
+	}
 	w := say(pad(clip(clean(kind), kindWidth), kindWidth)+" ").
 		in(name, pad(middle(clean(path(x.request.URL)), room-1), room)).in(faint, pad(connUse(x), connWidth))
 	r := x.response
@@ -162,7 +166,7 @@ func (t *teller) assetRow(v visit, x *exchange, tree string) {
 		t.row(x.Time, tree, w.in(bad, "no response is recorded"), "")
 		return
 	case r.is.Status == 0:
-		w = w.in(bad, clip(clean(cmp.Or(r.is.Error, "no response")), statusWidth+typeWidth+sizeWidth))
+		w = w.in(bad, clip(clean(cmp.Or(r.is.Error, "no response")), statusWidth+forType+sizeWidth))
 	default:
 		style := good
 		if x.failed() {
@@ -173,7 +177,7 @@ func (t *teller) assetRow(v visit, x *exchange, tree string) {
 			kind = "→ " + r.is.Location
 		}
 		w = w.in(style, pad(strconv.Itoa(r.is.Status), statusWidth)).
-			say(pad(clip(clean(kind), typeWidth-1), typeWidth) + padLeft(size(r.is.Size), sizeWidth-1))
+			say(pad(clip(clean(kind), forType-1), forType) + padLeft(size(r.is.Size), sizeWidth-1))
 	}
 	t.row(x.Time, tree, w, seconds(r.is.Duration))
 	if r.is.Status != 0 && r.is.Error != "" {

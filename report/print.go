@@ -60,7 +60,7 @@ func layout(lines []line, n int) []words {
 		}
 		rows := []words{l.text}
 		if !l.exact {
-			rows = l.text.wrap(max(room, minWidth/3))
+			rows = l.text.wrap(max(room, minWidth/5))
 		}
 		for i, text := range rows {
 			at, tree := "", continued(l.tree)

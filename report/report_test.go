@@ -118,7 +118,7 @@ func TestWidth(t *testing.T) {
 				}
 				for line := range strings.Lines(out.String()) {
 					line = strings.TrimSuffix(line, "\n")
-					if n := ansi.StringWidth(line); n > width && view != "walkthrough" || n > width+40 {
+					if n := ansi.StringWidth(line); n > width {
 						t.Errorf("%s, %s, %d columns wide, not %d: %s", name, view, n, width, line)
 					}
 					if line != clip(strings.Map(keep, line), 1000) {
