@@ -44,22 +44,25 @@ type file struct {
 	served      atomic.Int64       // how often the page was made
 }
 
-// newSite makes a site of a folder, or of nothing, and what the scenario adds to it: that stands before the folder's.
-func newSite(folder fs.FS, o Options) (*site, error) {
+// newSite makes the site of that name, or one of nothing where there is no name, with what the scenario adds to it: that
+// stands before the site's own.
+func newSite(sites fs.FS, name string, o Options) (*site, error) {
 	s := &site{files: make(map[string]*file), exact: make(map[string]Path), prefixes: make(map[string]Path)}
+	folder, err := open(sites, name)
+	if err != nil {
+		return nil, err
+	}
 	var own settings
 	if folder != nil {
-		var err error
 		if own, err = s.load(folder); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("site %s: %w", name, err)
 		}
-	}
-	if folder == nil && len(o.Files) == 0 {
+	} else if len(o.Files) == 0 {
 		o.Files = map[string]File{"/": {Body: firstPage}}
 	}
-	for name, f := range o.Files {
-		if err := s.add(name, f.ContentType, []byte(f.Body)); err != nil {
-			return nil, err
+	for _, at := range slices.Sorted(maps.Keys(o.Files)) {
+		if err := s.add(at, o.Files[at].ContentType, []byte(o.Files[at].Body)); err != nil {
+			return nil, fmt.Errorf("files: %w", err)
 		}
 	}
 	for _, paths := range []map[string]Path{own.Paths, o.Paths} {
@@ -73,6 +76,25 @@ func newSite(folder fs.FS, o Options) (*site, error) {
 	}
 	s.cookies = slices.Concat(own.Cookies, o.Cookies)
 	return s, nil
+}
+
+// open returns the folder of a site; nil for no name.
+func open(sites fs.FS, name string) (fs.FS, error) {
+	if name == "" {
+		return nil, nil
+	}
+	entries, err := fs.ReadDir(sites, ".")
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for _, entry := range entries {
+		if entry.Name() == name && entry.IsDir() {
+			return fs.Sub(sites, name)
+		}
+		known = append(known, entry.Name())
+	}
+	return nil, fmt.Errorf("no such site: %q; there are %s", name, strings.Join(known, ", "))
 }
 
 // load adds the folder's files and returns its settings.

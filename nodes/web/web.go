@@ -79,34 +79,11 @@ func newServer(sites fs.FS, options json.RawMessage) (*server, error) {
 		names[strings.ToLower(strings.TrimSuffix(host, "."))] = name
 	}
 	for _, host := range slices.Sorted(maps.Keys(names)) {
-		folder, err := open(sites, names[host])
-		if err != nil {
+		if s.sites[host], err = newSite(sites, names[host], o); err != nil {
 			return nil, err
-		}
-		if s.sites[host], err = newSite(folder, o); err != nil {
-			return nil, fmt.Errorf("site %s: %w", names[host], err)
 		}
 	}
 	return s, nil
-}
-
-// open returns the folder of a site; nil for no name.
-func open(sites fs.FS, name string) (fs.FS, error) {
-	if name == "" {
-		return nil, nil
-	}
-	entries, err := fs.ReadDir(sites, ".")
-	if err != nil {
-		return nil, err
-	}
-	var known []string
-	for _, entry := range entries {
-		if entry.Name() == name && entry.IsDir() {
-			return fs.Sub(sites, name)
-		}
-		known = append(known, entry.Name())
-	}
-	return nil, fmt.Errorf("no such site: %q; there are %s", name, strings.Join(known, ", "))
 }
 
 // Serve listens and answers until ctx ends.

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -21,221 +21,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// wire makes a message of lines: heads end in CRLF.
-func wire(lines ...string) string { return strings.Join(lines, "\r\n") }
-
-// steady replaces what differs from run to run.
-func steady(answer string) string {
-	answer = regexp.MustCompile(`Date: [^\r]*`).ReplaceAllString(answer, date)
-	return regexp.MustCompile(`Etag: "[0-9a-f]{16}"`).ReplaceAllString(answer, etag)
-}
-
-const (
-	date = "Date: now"
-	etag = "Etag: tag"
-)
-
-// R10: methods, status classes, common fields, static files and pages made for a request, errors as status lines.
-func TestAnswers(t *testing.T) {
-	const shop = `{"site": "shop"}`
-	tests := []struct {
-		name, options, request, want string
-	}{
-		{
-			"file", shop, wire("GET /style.css HTTP/1.1", "Host: shop.example", "Connection: close", "", ""),
-			wire("HTTP/1.1 200 OK", "Accept-Ranges: bytes", "Content-Length: 5", "Content-Type: text/css; charset=utf-8",
-				etag, "Server: scenario", date, "Connection: close", "", "h1 {}"),
-		},
-		{
-			"HEAD of a file", shop, wire("HEAD /style.css HTTP/1.1", "Host: shop.example", "Connection: close", "", ""),
-			wire("HTTP/1.1 200 OK", "Accept-Ranges: bytes", "Content-Length: 5", "Content-Type: text/css; charset=utf-8",
-				etag, "Server: scenario", date, "Connection: close", "", ""),
-		},
-		{
-			"file that has not changed", shop,
-			wire("GET /style.css HTTP/1.1", "Host: a", "If-None-Match: *", "Connection: close", "", ""),
-			wire("HTTP/1.1 304 Not Modified", etag, "Server: scenario", date, "Connection: close", "", ""),
-		},
-		{
-			"HTTP/1.0 without a Host", shop, wire("GET / HTTP/1.0", "", ""),
-			wire("HTTP/1.0 200 OK", "Accept-Ranges: bytes", "Content-Length: 13", "Content-Type: text/html; charset=utf-8",
-				etag, "Server: scenario", date, "", "<h1>Shop</h1>"),
-		},
-		{
-			"missing file with a page of the site's", shop, wire("GET /nothing HTTP/1.1", "Host: a", "Connection: close", "", ""),
-			wire("HTTP/1.1 404 Not Found", "Content-Length: 21", "Content-Type: text/html; charset=utf-8", "Server: scenario",
-				date, "Connection: close", "", "<h1>No such page</h1>"),
-		},
-		{
-			"missing file without", `{"site": "other"}`, wire("GET /nothing HTTP/1.0", "", ""),
-			wire("HTTP/1.0 404 Not Found", "Content-Length: 68", "Content-Type: text/html; charset=utf-8", "Server: scenario",
-				"X-Site: other", date, "", "<!doctype html>\n<title>404 Not Found</title>\n<h1>404 Not Found</h1>\n"),
-		},
-		{
-			"way out of the folder", shop, wire("HEAD /../other/index.html HTTP/1.0", "", ""),
-			wire("HTTP/1.0 404 Not Found", "Content-Length: 21", "Content-Type: text/html; charset=utf-8", "Server: scenario",
-				date, "", ""),
-		},
-		{
-			"folder without its slash", shop, wire("HEAD /news HTTP/1.0", "", ""),
-			wire("HTTP/1.0 301 Moved Permanently", "Content-Length: 84", "Content-Type: text/html; charset=utf-8",
-				"Location: /news/", "Server: scenario", date, "", ""),
-		},
-		{
-			"method that a file does not have", shop, wire("POST / HTTP/1.1", "Host: a", "Content-Length: 2", "Connection: close", "", "hi"),
-			wire("HTTP/1.1 405 Method Not Allowed", "Allow: GET, HEAD", "Content-Length: 86",
-				"Content-Type: text/html; charset=utf-8", "Server: scenario", date, "Connection: close", "",
-				"<!doctype html>\n<title>405 Method Not Allowed</title>\n<h1>405 Method Not Allowed</h1>\n"),
-		},
-		{
-			"method that a page does not have", shop, wire("DELETE /hello.html HTTP/1.0", "", ""),
-			wire("HTTP/1.0 405 Method Not Allowed", "Allow: GET, HEAD, POST", "Content-Length: 86",
-				"Content-Type: text/html; charset=utf-8", "Server: scenario", date, "",
-				"<!doctype html>\n<title>405 Method Not Allowed</title>\n<h1>405 Method Not Allowed</h1>\n"),
-		},
-		{
-			"options of the server", shop, wire("OPTIONS * HTTP/1.1", "Host: a", "Connection: close", "", ""),
-			wire("HTTP/1.1 200 OK", "Allow: GET, HEAD, POST", "Content-Length: 0", "Server: scenario", date, "Connection: close", "", ""),
-		},
-		{
-			"page from a template", shop,
-			wire("POST /hello.html HTTP/1.1", "Host: Shop.example", "Cookie: visit=2; theme=dark", "Content-Type: application/x-www-form-urlencoded",
-				"Content-Length: 9", "Connection: close", "", "name=%3C3"),
-			wire("HTTP/1.1 200 OK", "Content-Length: 73", "Content-Type: text/html; charset=utf-8", "Server: scenario",
-				"Set-Cookie: visit=3; Path=/; Max-Age=60", date, "Connection: close", "",
-				"<p>POST /hello.html Shop.example 198.51.100.7 visit 3 of 1 &lt;3 dark</p>"),
-		},
-		{
-			"template that fails", shop, wire("GET /broken.html HTTP/1.0", "", ""),
-			wire("HTTP/1.0 500 Internal Server Error", "Content-Length: 92", "Content-Type: text/html; charset=utf-8", "Server: scenario",
-				date, "", "<!doctype html>\n<title>500 Internal Server Error</title>\n<h1>500 Internal Server Error</h1>\n"),
-		},
-		{
-			"cookie deleted, identifier made", shop, wire("GET /forget.html HTTP/1.0", "", ""),
-			wire("HTTP/1.0 200 OK", "Content-Length: 16", "Content-Type: text/html; charset=utf-8", "Server: scenario",
-				"Set-Cookie: visit=; Path=/; Max-Age=0", date, "", "10f5ee5686a5f5c4"),
-		},
-		{
-			"redirect", `{"paths": {"/old": {"location": "http://new.example/"}}}`, wire("HEAD /old HTTP/1.0", "", ""),
-			wire("HTTP/1.0 302 Found", "Content-Length: 60", "Content-Type: text/html; charset=utf-8", "Location: http://new.example/",
-				"Server: scenario", date, "", ""),
-		},
-		{
-			"redirect for good", `{"paths": {"/old": {"status": 308, "location": "/", "body": "moved"}}}`, wire("GET /old HTTP/1.0", "", ""),
-			wire("HTTP/1.0 308 Permanent Redirect", "Content-Length: 5", "Content-Type: text/plain; charset=utf-8", "Location: /",
-				"Server: scenario", date, "", "moved"),
-		},
-		{
-			"status on purpose", `{"paths": {"/x/*": {"status": 204}, "/x/y*": {"status": 503, "body": "busy", "headers": {"Retry-After": "9"}}}}`,
-			wire("GET /x/yz HTTP/1.1", "Host: a", "", "GET /x/a HTTP/1.1", "Host: a", "Connection: close", "", ""),
-			wire("HTTP/1.1 503 Service Unavailable", "Content-Length: 4", "Content-Type: text/plain; charset=utf-8", "Retry-After: 9",
-				"Server: scenario", date, "",
-				"busyHTTP/1.1 204 No Content", "Server: scenario", date, "Connection: close", "", ""),
-		},
-		{
-			"file of the scenario's before the site's", `{"site": "shop", "server": "", "files": {"/": "<b>mine</b>"}}`, wire("HEAD / HTTP/1.0", "", ""),
-			wire("HTTP/1.0 200 OK", "Accept-Ranges: bytes", "Content-Length: 11", "Content-Type: text/html; charset=utf-8",
-				etag, date, "", ""),
-		},
-		{
-			"file with a media type", `{"files": {"/a": {"body": "{}", "content_type": "application/json"}}}`, wire("HEAD /a HTTP/1.0", "", ""),
-			wire("HTTP/1.0 200 OK", "Accept-Ranges: bytes", "Content-Length: 2", "Content-Type: application/json",
-				etag, "Server: scenario", date, "", ""),
-		},
-		{
-			"virtual host", `{"site": "shop", "hosts": {"Other.example": "other"}}`, wire("HEAD / HTTP/1.1", "Host: other.example:80", "Connection: close", "", ""),
-			wire("HTTP/1.1 200 OK", "Accept-Ranges: bytes", "Content-Length: 14", "Content-Type: text/html; charset=utf-8",
-				etag, "Server: scenario", "X-Site: other", date, "Connection: close", "", ""),
-		},
-		{
-			"address of the client", `{"site": "address"}`, wire("GET /whatever HTTP/1.0", "", ""),
-			wire("HTTP/1.0 200 OK", "Content-Length: 13", "Content-Type: text/plain; charset=utf-8", "Server: scenario", date, "", "198.51.100.7\n"),
-		},
-		{
-			"nothing asked for", `{}`, wire("HEAD / HTTP/1.0", "", ""),
-			wire("HTTP/1.0 200 OK", "Accept-Ranges: bytes", "Content-Length: 103", "Content-Type: text/html; charset=utf-8",
-				etag, "Server: scenario", date, "", ""),
-		},
-		{
-			"keep-alive off", `{"site": "shop", "keep_alive": false}`, wire("HEAD /style.css HTTP/1.1", "Host: a", "", ""),
-			wire("HTTP/1.1 200 OK", "Accept-Ranges: bytes", "Content-Length: 5", "Content-Type: text/css; charset=utf-8",
-				etag, "Server: scenario", date, "Connection: close", "", ""),
-		},
-		{
-			"close on purpose", `{"paths": {"/*": {"close": true, "body": "bye"}}}`, wire("GET / HTTP/1.1", "Host: a", "", ""),
-			wire("HTTP/1.1 200 OK", "Connection: close", "Content-Length: 3", "Content-Type: text/plain; charset=utf-8",
-				"Server: scenario", date, "", "bye"),
-		},
-		{
-			"body that is asked for first", shop, wire("POST /hello.html HTTP/1.1", "Host: a", "Expect: 100-continue", "Content-Length: 1", "Connection: close", "", "x"),
-			wire("HTTP/1.1 100 Continue", "", "HTTP/1.1 200 OK", "Content-Length: 53", "Content-Type: text/html; charset=utf-8", "Server: scenario",
-				"Set-Cookie: visit=1; Path=/; Max-Age=60", date, "Connection: close", "",
-				"<p>POST /hello.html a 198.51.100.7 visit 1 of 1  </p>"),
-		},
-		{
-			"body that is too large", shop, wire("POST / HTTP/1.1", "Host: a", "Content-Length: 2000000", "", strings.Repeat("x", maxBody+1)),
-			wire("HTTP/1.1 413 Request Entity Too Large", "Connection: close", "Content-Length: 98", "Content-Type: text/html; charset=utf-8",
-				"Server: scenario", date, "",
-				"<!doctype html>\n<title>413 Request Entity Too Large</title>\n<h1>413 Request Entity Too Large</h1>\n"),
-		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := newTestHost()
-				start(t, h, test.options)
-				if diff := cmp.Diff(test.want, steady(talk(t, h, test.request))); diff != "" {
-					t.Errorf("answer (-want +got):\n%s", diff)
-				}
-			})
-		})
-	}
-}
-
-// client is one connection of a test that speaks HTTP by hand.
-type client struct {
-	t *testing.T
-	io.ReadWriteCloser
-	in *bufio.Reader
-}
-
-func connect(t *testing.T, h *testHost, from string) *client {
-	c := h.dial(t, from)
-	t.Cleanup(func() { _ = c.Close() })
-	return &client{t, c, bufio.NewReader(c)}
-}
-
-func (c *client) send(request string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c, request); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// receive reads one response to a GET and returns its status and body.
-func (c *client) receive() (int, string) {
-	c.t.Helper()
-	response, err := http.ReadResponse(c.in, nil)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return response.StatusCode, string(body)
-}
-
-// ended waits until the server closes the connection and returns how long that took.
-func (c *client) ended() time.Duration {
-	c.t.Helper()
-	begin := time.Now()
-	if rest, err := io.ReadAll(c.in); err != nil || len(rest) > 0 {
-		c.t.Fatalf("the connection ends with %q, %v", rest, err)
-	}
-	return time.Since(begin)
-}
 
 const get = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"
 
@@ -251,9 +36,9 @@ func TestIdleTimeout(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newTestHost()
-				start(t, h, test.options)
-				c := connect(t, h, "198.51.100.7")
+				l := newLab()
+				l.serve(t, test.options)
+				c := l.connect(t, "198.51.100.7")
 				for range 3 {
 					c.send(get)
 					if status, body := c.receive(); status != 200 || body != "<h1>Shop</h1>" {
@@ -268,10 +53,10 @@ func TestIdleTimeout(t *testing.T) {
 				}
 				synctest.Wait()
 				want := []event.SocketClose{{
-					Network: "tcp", Local: "192.0.2.80:80", Remote: "198.51.100.7:40001", By: "local", Reason: "idle timeout",
+					Network: "tcp", Local: "192.0.2.80:80", Remote: "198.51.100.7:49152", By: "local", Reason: "idle timeout",
 					Received: int64(4 * len(get)),
 				}}
-				got := events[event.SocketClose](h)
+				got := told[event.SocketClose](l)
 				if len(got) == 1 {
 					want[0].Sent = got[0].Sent
 				}
@@ -314,17 +99,21 @@ func TestEnds(t *testing.T) {
 			}
 		}, event.SocketClose{By: "local", Reason: "no request came"}},
 		{"slow loris", `{}`, func(t *testing.T, c *client) {
-			begin := time.Now()
-			go func() { _, _ = io.Copy(io.Discard, c) }()
-			for {
-				if _, err := io.WriteString(c, "G"); err != nil {
-					break
+			var writing sync.WaitGroup
+			writing.Go(func() {
+				for {
+					if _, err := io.WriteString(c, "G"); err != nil {
+						return
+					}
+					time.Sleep(7 * time.Second)
 				}
-				time.Sleep(10 * time.Second)
+			})
+			begin := time.Now()
+			if status, _ := c.receive(); status != http.StatusBadRequest || time.Since(begin) != headTimeout {
+				t.Errorf("got %d after %v", status, time.Since(begin))
 			}
-			if got := time.Since(begin); got != headTimeout {
-				t.Errorf("closed after %v, want %v", got, headTimeout)
-			}
+			c.ended()
+			writing.Wait()
 		}, event.SocketClose{By: "local", Reason: "request timeout"}},
 		{"body that does not come", `{}`, func(t *testing.T, c *client) {
 			c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
@@ -342,11 +131,11 @@ func TestEnds(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newTestHost()
-				start(t, h, test.options)
-				test.play(t, connect(t, h, "198.51.100.7"))
+				l := newLab()
+				l.serve(t, test.options)
+				test.play(t, l.connect(t, "198.51.100.7"))
 				synctest.Wait()
-				got := events[event.SocketClose](h)
+				got := told[event.SocketClose](l)
 				if len(got) != 1 || got[0].By != test.want.By || got[0].Reason != test.want.Reason {
 					t.Errorf("got %+v, want %+v", got, test.want)
 				}
@@ -358,9 +147,9 @@ func TestEnds(t *testing.T) {
 // R11: requests sent together are answered in their order, each with its own events.
 func TestPipelining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestHost()
-		start(t, h, `{"paths": {"/slow": {"delay": "2s", "body": "slow"}, "/b": {"body": "b"}, "/c": {"body": "c", "close": true}}}`)
-		c := connect(t, h, "198.51.100.7")
+		l := newLab()
+		l.serve(t, `{"paths": {"/slow": {"delay": "2s", "body": "slow"}, "/b": {"body": "b"}, "/c": {"body": "c", "close": true}}}`)
+		c := l.connect(t, "198.51.100.7")
 		c.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" +
 			"POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n" +
 			"GET /c HTTP/1.1\r\nHost: a\r\n\r\n" +
@@ -376,18 +165,18 @@ func TestPipelining(t *testing.T) {
 		}
 		c.ended()
 		synctest.Wait()
-		type told struct{ Word, Raw, Error string }
-		var got []told
-		for _, r := range h.records {
+		type line struct{ Word, Raw, Error string }
+		var got []line
+		for _, r := range l.records {
 			if e, ok := event.As[event.HTTPRequest](r); ok {
-				got = append(got, told{e.Word(), e.Raw, ""})
+				got = append(got, line{e.Word(), e.Raw, ""})
 			}
 			if e, ok := event.As[event.HTTPResponse](r); ok {
 				_, body, _ := strings.Cut(e.Raw, "\r\n\r\n")
-				got = append(got, told{e.Word(), body, e.Error})
+				got = append(got, line{e.Word(), body, e.Error})
 			}
 		}
-		want := []told{
+		want := []line{
 			{"http.request", "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", ""},
 			{"http.response", "slow", ""},
 			{"http.request", "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", ""},
@@ -408,9 +197,9 @@ func TestPipelining(t *testing.T) {
 // R1, R12: a page arrives piece by piece, at times that the scenario sets.
 func TestSlowPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestHost()
-		start(t, h, `{"site": "shop", "paths": {"/": {"delay": "1s", "chunk_delay": "100ms", "chunk_size": 5}}}`)
-		c := connect(t, h, "198.51.100.7")
+		l := newLab()
+		l.serve(t, `{"site": "shop", "paths": {"/": {"delay": "1s", "chunk_delay": "100ms", "chunk_size": 5}}}`)
+		c := l.connect(t, "198.51.100.7")
 		c.send(get)
 		begin := time.Now()
 		response, err := http.ReadResponse(c.in, nil)
@@ -443,7 +232,7 @@ func TestSlowPage(t *testing.T) {
 			t.Errorf("pieces (-want +got):\n%s", diff)
 		}
 		synctest.Wait()
-		e := events[event.HTTPResponse](h)[0]
+		e := told[event.HTTPResponse](l)[0]
 		if e.Size != 13 || e.Duration != 1.2 || e.Error != "" || !strings.HasSuffix(e.Raw, "5\r\n<h1>S\r\n5\r\nhop</\r\n3\r\nh1>\r\n0\r\n\r\n") {
 			t.Errorf("response %+v", e)
 		}
@@ -469,9 +258,9 @@ func TestCookies(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newTestHost()
-				start(t, h, options)
-				answer := talk(t, h, "GET /x HTTP/1.0\r\n"+test.head+"\r\n")
+				l := newLab()
+				l.serve(t, options)
+				answer := l.talk(t, "GET /x HTTP/1.0\r\n"+test.head+"\r\n")
 				var got []string
 				for line := range strings.SplitSeq(answer, "\r\n") {
 					if cookie, found := strings.CutPrefix(line, "Set-Cookie: "); found {
@@ -489,11 +278,11 @@ func TestCookies(t *testing.T) {
 // R30: a banned address is shut out, connections that stand included, until it is let in again.
 func TestBan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestHost()
-		s, _ := start(t, h, `{"deny": ["203.0.113.0/24"], "site": "address"}`)
+		l := newLab()
+		s, _ := l.serve(t, `{"deny": ["203.0.113.0/24"], "site": "address"}`)
 		do := func(action, address string) string {
 			t.Helper()
-			result, err := s.Do(t.Context(), h, action, json.RawMessage(`{"address": "`+address+`"}`))
+			result, err := s.Do(t.Context(), l, action, json.RawMessage(`{"address": "`+address+`"}`))
 			if err != nil {
 				return err.Error()
 			}
@@ -503,9 +292,9 @@ func TestBan(t *testing.T) {
 			}
 			return string(text)
 		}
-		connect(t, h, "203.0.113.9").ended()
+		l.connect(t, "203.0.113.9").ended()
 
-		kept, other := connect(t, h, "198.51.100.7"), connect(t, h, "198.51.100.8")
+		kept, other := l.connect(t, "198.51.100.7"), l.connect(t, "198.51.100.8")
 		kept.send(get)
 		kept.receive()
 		steps := []struct{ action, address, want string }{
@@ -520,25 +309,25 @@ func TestBan(t *testing.T) {
 			}
 		}
 		kept.ended()
-		connect(t, h, "198.51.100.7").ended()
+		l.connect(t, "198.51.100.7").ended()
 		other.send(get)
 		if status, body := other.receive(); status != 200 || body != "198.51.100.8\n" {
 			t.Errorf("another client got %d %q", status, body)
 		}
 		do("unban", "198.51.100.7")
-		again := connect(t, h, "198.51.100.7")
+		again := l.connect(t, "198.51.100.7")
 		again.send(get)
 		again.receive()
 
 		synctest.Wait()
 		want := []event.AccessDeny{
-			{Local: "192.0.2.80:80", Remote: "203.0.113.9:40001", Rule: "203.0.113.0/24"},
-			{Local: "192.0.2.80:80", Remote: "198.51.100.7:40004", Rule: "198.51.100.7"},
+			{Local: "192.0.2.80:80", Remote: "203.0.113.9:49152", Rule: "203.0.113.0/24"},
+			{Local: "192.0.2.80:80", Remote: "198.51.100.7:49152", Rule: "198.51.100.7"},
 		}
-		if diff := cmp.Diff(want, events[event.AccessDeny](h)); diff != "" {
+		if diff := cmp.Diff(want, told[event.AccessDeny](l)); diff != "" {
 			t.Errorf("access.deny (-want +got):\n%s", diff)
 		}
-		for _, e := range events[event.SocketClose](h) {
+		for _, e := range told[event.SocketClose](l) {
 			if e.By != "local" || e.Reason != "denied" {
 				t.Errorf("closed as %+v", e)
 			}
@@ -546,39 +335,36 @@ func TestBan(t *testing.T) {
 	})
 }
 
-// R27, R28: a server that cannot listen says why and fails.
+// R27, R28: a server that cannot listen says why and fails, and leaves nothing open.
 func TestListenFails(t *testing.T) {
 	tests := []struct {
-		name    string
-		refuse  error
-		options string
-		want    event.SocketError
-		err     string
+		name, options string
+		want          event.SocketError
+		err           string
 	}{
 		{
-			"no such address", syscall.EADDRNOTAVAIL, `{"listen": "192.0.2.1:80"}`,
+			"no such address", `{"listen": "192.0.2.1:80"}`,
 			event.SocketError{Network: "tcp", Op: "listen", Local: "192.0.2.1:80", Errno: "EADDRNOTAVAIL"},
-			"listen on 192.0.2.1:80: listen tcp: cannot assign requested address",
+			"listen on 192.0.2.1:80: listen tcp 192.0.2.1:80: cannot assign requested address",
 		},
 		{
-			"port in use", nil, `{"listen": ["127.0.0.1:80", "127.0.0.1:80"]}`,
-			event.SocketError{Network: "tcp", Op: "listen", Local: "127.0.0.1:80", Errno: "EADDRINUSE"},
-			"listen on 127.0.0.1:80: listen tcp: address already in use",
+			"port in use", `{"listen": [":80", "192.0.2.80:80"]}`,
+			event.SocketError{Network: "tcp", Op: "listen", Local: "192.0.2.80:80", Errno: "EADDRINUSE"},
+			"listen on 192.0.2.80:80: listen tcp 192.0.2.80:80: address already in use",
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			h := newTestHost()
-			h.refuse = test.refuse
+			l := newLab()
 			r, err := Kind(testSites()).New(json.RawMessage(test.options))
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = r.Serve(t.Context(), h, func() { t.Error("ready") })
+			err = r.Serve(t.Context(), l, func() { t.Error("ready") })
 			if err == nil || err.Error() != test.err {
 				t.Errorf("got error %v, want %s", err, test.err)
 			}
-			got := events[event.SocketError](h)
+			got := told[event.SocketError](l)
 			if len(got) != 1 || got[0].Error == "" || got[0].Meaning == "" {
 				t.Fatalf("events %+v", got)
 			}
@@ -586,12 +372,9 @@ func TestListenFails(t *testing.T) {
 			if diff := cmp.Diff(test.want, got[0]); diff != "" {
 				t.Errorf("socket.error (-want +got):\n%s", diff)
 			}
-			for _, l := range h.listeners {
-				select {
-				case <-l.closed:
-				default:
-					t.Errorf("%s is still open", l.address)
-				}
+			_, err = l.net.Host("198.51.100.7", nil).Dial(t.Context(), "tcp", "192.0.2.80:80")
+			if !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("dial after the failure: %v", err)
 			}
 		})
 	}
@@ -600,10 +383,10 @@ func TestListenFails(t *testing.T) {
 // The end of the context ends everything at once: what waits, what is idle, what is half sent.
 func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestHost()
-		_, stop := start(t, h, `{"listen": [":80", "127.0.0.1:8080"], "paths": {
+		l := newLab()
+		_, stop := l.serve(t, `{"listen": [":80", ":8080"], "paths": {
 			"/late": {"delay": "1h"}, "/slow": {"body": "abcdef", "chunk_size": 1, "chunk_delay": "1h"}}}`)
-		late, slow, idle, half := connect(t, h, "10.0.0.1"), connect(t, h, "10.0.0.2"), connect(t, h, "10.0.0.3"), connect(t, h, "10.0.0.4")
+		late, slow, idle, half := l.connect(t, "10.0.0.1"), l.connect(t, "10.0.0.2"), l.connect(t, "10.0.0.3"), l.connect(t, "10.0.0.4")
 		late.send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
 		slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 		if _, err := slow.in.ReadString('a'); err != nil {
@@ -621,21 +404,21 @@ func TestStop(t *testing.T) {
 		}
 		type end struct{ Local, Remote, By, Reason string }
 		var got []end
-		for _, e := range events[event.SocketClose](h) {
+		for _, e := range told[event.SocketClose](l) {
 			if e.Remote == "" {
 				got = append(got, end{e.Local, e.Remote, e.By, e.Reason})
 			} else if e.By != "local" || e.Reason != "the server stops" {
 				t.Errorf("closed as %+v", e)
 			}
 		}
-		want := []end{{Local: "192.0.2.80:80", By: "local"}, {Local: "127.0.0.1:8080", By: "local"}}
+		want := []end{{Local: "192.0.2.80:80", By: "local"}, {Local: "192.0.2.80:8080", By: "local"}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("listeners (-want +got):\n%s", diff)
 		}
-		if n := len(events[event.SocketClose](h)); n != 6 {
+		if n := len(told[event.SocketClose](l)); n != 6 {
 			t.Errorf("%d sockets closed, want 6", n)
 		}
-		for _, e := range events[event.HTTPResponse](h) {
+		for _, e := range told[event.HTTPResponse](l) {
 			if (e.Error == "") != (e.URL == "http://shop.example/") {
 				t.Errorf("response %+v", e)
 			}
@@ -654,7 +437,7 @@ func TestDoErrors(t *testing.T) {
 		{"ban", `{"addres": "10.0.0.1"}`, `json: unknown field "addres"`},
 		{"dance", `{"address": "10.0.0.1"}`, "no such action: dance"},
 	} {
-		_, err := r.Do(context.Background(), newTestHost(), test.action, json.RawMessage(test.args))
+		_, err := r.Do(context.Background(), newLab(), test.action, json.RawMessage(test.args))
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%s %s: got %v, want %s", test.action, test.args, err, test.want)
 		}
