@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"scenario/record"
+	"scenario/report"
+)
+
+func (a *App) reportCommand() *cobra.Command {
+	var raw bool
+	var page string
+	command := &cobra.Command{
+		Use:   "report DIR",
+		Short: "Tell a run again from its folder",
+		Args:  need(1, 1, "the folder of a run"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			run, err := record.Open(args[0])
+			if err != nil {
+				return err
+			}
+			look := a.look()
+			look.Raw = raw
+			if page != "" {
+				return writePage(page, run)
+			}
+			return writeText(a.Stdout, run, look.report())
+		},
+	}
+	command.Flags().BoolVar(&raw, "raw", false, "show requests and responses as bytes on the wire")
+	command.Flags().StringVar(&page, "html", "", "write a web page to `file` instead")
+	return command
+}
+
+// writeText writes the whole report as text.
+func writeText(w io.Writer, run *record.Recording, options report.Options) error {
+	return errors.Join(
+		report.Walkthrough(w, run, options),
+		report.Waterfall(w, run, options),
+		report.Summary(w, run, options),
+	)
+}
+
+// writePage writes the report as a web page.
+func writePage(name string, run *record.Recording) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.HTML(file, run), file.Close())
+}

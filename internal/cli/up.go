@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// runOptions are the flags of commands that start runs.
+type runOptions struct {
+	compileOptions
+	engine string
+	folder string
+	json   bool
+	raw    bool
+}
+
+func (o *runOptions) flags(a *App, command *cobra.Command) {
+	o.compileOptions.flags(command)
+	a.engineFlag(command, &o.engine)
+	command.Flags().StringVar(&o.folder, "out", "", "run `folder` (default: .scenario/NAME)")
+	command.Flags().BoolVar(&o.json, "json", false, "one JSON object a line on standard output, and nothing else")
+	command.Flags().BoolVar(&o.raw, "raw", false, "show requests and responses as bytes on the wire")
+	command.MarkFlagDirname("out")
+}
+
+// job compiles a file to a job.
+func (o *runOptions) job(a *App, file string) (job, error) {
+	if _, err := a.engineNamed(o.engine); err != nil {
+		return job{}, err
+	}
+	plan, err := a.load(file, o.compileOptions)
+	if err != nil {
+		return job{}, err
+	}
+	look := a.look()
+	look.JSON, look.Raw = o.json, o.raw
+	return job{Plan: plan, File: file, Engine: o.engine, Folder: o.folder, Look: look}, nil
+}
+
+func (a *App) upCommand() *cobra.Command {
+	var options runOptions
+	var detached, wait bool
+	command := &cobra.Command{
+		Use:   "up FILE",
+		Short: "Bring a network up, run its steps and show what happens",
+		Long: `Bring the network of a scenario up, run its steps and show what happens. Then stay up until Ctrl-C where a person is at
+the terminal or --wait is given, else go down. FILE is a path, a name of the library (scenario ls), or - for standard
+input.
+
+Exit code: 0, 1 where a step or an expectation failed, 2 where the run could not be had, 130 where it was interrupted.`,
+		Args:              need(1, 1, "one file"),
+		ValidArgsFunction: a.completeFiles,
+		RunE: func(command *cobra.Command, args []string) error {
+			j, err := options.job(a, args[0])
+			if err != nil {
+				return err
+			}
+			if detached {
+				j.Stay, j.Detached = true, true
+				return a.detach(command.Context(), j)
+			}
+			j.Stay = wait || j.Look.Attended
+			result, err := a.attached(command.Context(), j, newDisplay(j.Look, a.Stdout, a.Stderr), func(string) {})
+			if err != nil {
+				return err
+			}
+			return code(result.code())
+		},
+	}
+	options.flags(a, command)
+	command.Flags().BoolVarP(&detached, "detach", "d", false, "leave the run up in the background: scenario down ends it")
+	command.Flags().BoolVar(&wait, "wait", false, "stay up after the steps until Ctrl-C or scenario down")
+	command.MarkFlagsMutuallyExclusive("detach", "wait")
+	return command
+}
+
+// attached does a job in this process.
+func (a *App) attached(ctx context.Context, j job, show display, opened func(folder string)) (outcome, error) {
+	var result outcome
+	err := untilSignal(ctx, func() {
+		fmt.Fprintf(a.Stderr, "interrupted: taking %s down; once more to leave at once\n", j.Plan.Name)
+	}, func(ctx context.Context) error {
+		var err error
+		result, err = a.carryOut(ctx, j, show, hooks{opened: opened, ready: func(outcome) {}})
+		return err
+	})
+	return result, err
+}
