@@ -1,0 +1,76 @@
+package browser
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nlnwa/whatwg-url/url"
+)
+
+// errHTTPS is why a page or asset behind https is not loaded.
+var errHTTPS = errors.New("https is not spoken by this browser yet")
+
+// typed reads an address as a person writes it in the address bar: without a scheme it is http, with the scheme's port
+// where none is named.
+func typed(text string) (*url.Url, error) {
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "":
+		return nil, errors.New("no address was given")
+	case strings.ContainsAny(text, " \t\r\n"):
+		return nil, fmt.Errorf("%q is no address: it has a space in it", text)
+	case strings.HasPrefix(text, "//"):
+		text = "http:" + text
+	case !hasScheme(text):
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no address: %w", text, err)
+	}
+	if !web(u) {
+		return nil, fmt.Errorf("%q is no address of a web page: this browser opens http", text)
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is no address: it names no host", text)
+	}
+	return u, nil
+}
+
+// hasScheme tells "mailto:ann@shop.example" and "http://shop.example" from "shop.example:8080/cart": what follows the
+// colon of a host is a port.
+func hasScheme(text string) bool {
+	scheme, rest, found := strings.Cut(text, ":")
+	if !found || strings.ContainsAny(scheme, "/?#[@.") {
+		return false
+	}
+	return rest == "" || rest[0] < '0' || rest[0] > '9'
+}
+
+func web(u *url.Url) bool { return u.Scheme() == "http" || u.Scheme() == "https" }
+
+// origin is the scheme, host and port of u, by which connections are shared.
+func origin(u *url.Url) string {
+	return fmt.Sprintf("%s://%s:%d", u.Scheme(), u.Hostname(), u.DecodedPort())
+}
+
+// portDetail says where the port of an address came from.
+func portDetail(u *url.Url) string {
+	if u.Port() == "" {
+		return fmt.Sprintf("port %d, the default of %s", u.DecodedPort(), u.Scheme())
+	}
+	return "port " + u.Port() + ", as written"
+}
+
+// referrer is what a request for u tells of the document that asks for it: its address to its own origin, its origin to
+// others (strict-origin-when-cross-origin, the default of Referrer Policy).
+func referrer(document, u *url.Url) string {
+	if origin(document) == origin(u) {
+		bare := document.Clone()
+		bare.SetUsername("")
+		bare.SetPassword("")
+		return bare.Href(true)
+	}
+	return document.Scheme() + "://" + document.Host() + "/"
+}

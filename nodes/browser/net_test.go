@@ -1,0 +1,307 @@
+package browser
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"scenario/dnsd/stub"
+	"scenario/event"
+	"scenario/host"
+)
+
+// world is a network in memory: servers by address, names, and one machine with a browser. It is its own host.Host.
+type world struct {
+	t       *testing.T
+	names   map[string][]netip.Addr
+	lookErr map[string]error
+	servers map[string]handler // by IP:port
+	dialErr map[string]error   // by IP:port; errSilent: nobody answers
+	files   map[string][]byte
+
+	mu       sync.Mutex
+	records  []event.Record
+	asked    []string // names, each time the cache did not have them
+	cached   map[string]bool
+	nextPort uint16
+	open     map[string]int // connections by server
+	most     map[string]int // at a time
+}
+
+// handler answers a request by writing to the connection; false closes it.
+type handler func(w net.Conn, r *http.Request) bool
+
+var errSilent = errors.New("nobody answers")
+
+var shopAddr = netip.MustParseAddr("198.51.100.10")
+
+func newWorld(t *testing.T) *world {
+	return &world{
+		t: t, names: map[string][]netip.Addr{"shop.example": {shopAddr}}, lookErr: map[string]error{},
+		servers: map[string]handler{}, dialErr: map[string]error{}, files: map[string][]byte{},
+		cached: map[string]bool{}, nextPort: 40000, open: map[string]int{}, most: map[string]int{},
+	}
+}
+
+// serve gives name an address of its own and a server of these pages on port 80.
+func (w *world) serve(name string, pages map[string]handler) {
+	addr := shopAddr
+	if name != "shop.example" {
+		addr = netip.AddrFrom4([4]byte{198, 51, 100, byte(20 + len(w.names))})
+		w.names[name] = []netip.Addr{addr}
+	}
+	w.servers[addr.String()+":80"] = func(c net.Conn, r *http.Request) bool {
+		if page, ok := pages[r.URL.RequestURI()]; ok {
+			return page(c, r)
+		}
+		return status(404, "Content-Type: text/html", "<p>nothing here</p>")(c, r)
+	}
+}
+
+// status answers with header fields, one a line, and a body.
+func status(code int, fields, body string) handler {
+	return func(c net.Conn, _ *http.Request) bool {
+		if fields != "" {
+			fields = strings.TrimRight(strings.ReplaceAll(fields, "\n", "\r\n"), "\r\n") + "\r\n"
+		}
+		_, err := fmt.Fprintf(c, "HTTP/1.1 %d %s\r\n%sContent-Length: %d\r\n\r\n%s", code, http.StatusText(code), fields, len(body), body)
+		return err == nil
+	}
+}
+
+func page(body string) handler  { return status(200, "Content-Type: text/html", body) }
+func asset(body string) handler { return status(200, "", body) }
+
+// after answers like next, later.
+func after(d time.Duration, next handler) handler {
+	return func(c net.Conn, r *http.Request) bool {
+		time.Sleep(d)
+		return next(c, r)
+	}
+}
+
+// slowly answers with a page of which a piece comes every so often.
+func slowly(every time.Duration, pieces ...string) handler {
+	return func(c net.Conn, r *http.Request) bool {
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n", len(strings.Join(pieces, "")))
+		for i, piece := range pieces {
+			if i > 0 {
+				time.Sleep(every)
+			}
+			if _, err := c.Write([]byte(piece)); err != nil {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func (w *world) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	fail := func(err error) error {
+		return &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)), Err: err}
+	}
+	if err := w.dialErr[addr]; errors.Is(err, errSilent) {
+		<-ctx.Done()
+		return nil, fail(ctx.Err())
+	} else if err != nil {
+		return nil, fail(err)
+	}
+	serve := w.servers[addr]
+	if serve == nil {
+		return nil, fail(syscall.ECONNREFUSED)
+	}
+	client, server := net.Pipe()
+	w.mu.Lock()
+	w.nextPort++
+	local := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("192.168.1.10"), w.nextPort))
+	w.open[addr]++
+	w.most[addr] = max(w.most[addr], w.open[addr])
+	w.mu.Unlock()
+	go func() {
+		defer func() {
+			server.Close()
+			w.mu.Lock()
+			w.open[addr]--
+			w.mu.Unlock()
+		}()
+		in := bufio.NewReader(server)
+		for {
+			r, err := http.ReadRequest(in)
+			if err != nil || !serve(server, r) {
+				return
+			}
+		}
+	}()
+	return &addressed{client, local, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))}, nil
+}
+
+// addressed is a pipe with the addresses of a TCP connection.
+type addressed struct {
+	net.Conn
+	local, remote net.Addr
+}
+
+func (c *addressed) LocalAddr() net.Addr  { return c.local }
+func (c *addressed) RemoteAddr() net.Addr { return c.remote }
+
+func (w *world) Listen(context.Context, string, string) (net.Listener, error) {
+	return nil, errors.ErrUnsupported
+}
+func (w *world) ListenPacket(context.Context, string, string) (net.PacketConn, error) {
+	return nil, errors.ErrUnsupported
+}
+func (w *world) Interfaces() ([]host.Interface, error) { return nil, nil }
+func (w *world) Rand() rand.Source                     { return rand.NewPCG(1, 2) }
+func (w *world) Log() *slog.Logger                     { return event.NewLogger("laptop", w) }
+
+func (w *world) Record(r event.Record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records = append(w.records, r)
+}
+
+func (w *world) ReadFile(name string) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if text, ok := w.files[name]; ok {
+		return text, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (w *world) WriteFile(name string, text []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files[name] = text
+	return nil
+}
+
+// Lookup is the resolver: 10 ms for what it does not have cached.
+func (w *world) Lookup(ctx context.Context, name string) (stub.Answer, error) {
+	w.mu.Lock()
+	addrs, cached := w.names[name], w.cached[name]
+	if !cached {
+		w.asked = append(w.asked, name)
+	}
+	w.mu.Unlock()
+	if !cached {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return stub.Answer{}, ctx.Err()
+		}
+	}
+	if err := w.lookErr[name]; err != nil {
+		return stub.Answer{}, err
+	}
+	if addrs == nil {
+		return stub.Answer{}, &stub.Error{Name: name, RCode: "NXDOMAIN", NotFound: true, Err: errors.New("no such name")}
+	}
+	w.mu.Lock()
+	w.cached[name] = true
+	w.mu.Unlock()
+	return stub.Answer{Addrs: addrs, TTL: time.Minute, Cached: cached}, nil
+}
+
+// run runs a browser with these options in virtual time while do uses it, and checks that nothing is left afterwards.
+func (w *world) run(options string, do func(b *running)) {
+	w.t.Helper()
+	synctest.Test(w.t, func(t *testing.T) {
+		b, err := newBrowser(json.RawMessage(options), func(host.Host) Resolver { return w })
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ready, ended := make(chan struct{}), make(chan error, 1)
+		go func() { ended <- b.Serve(ctx, w, func() { close(ready) }) }()
+		<-ready
+		do(&running{t: t, b: b, w: w})
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		time.Sleep(2 * time.Hour) // servers that still think see the end
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for addr, n := range w.open {
+			if n != 0 {
+				t.Errorf("%d connections to %s are open", n, addr)
+			}
+		}
+	})
+}
+
+// running is a browser that runs.
+type running struct {
+	t     *testing.T
+	b     *Browser
+	w     *world
+	steps int
+}
+
+// do carries out an action in a step of its own.
+func (r *running) do(action, args string) (any, error) {
+	r.steps++
+	ctx := event.WithTrace(r.t.Context(), fmt.Sprintf("step/%d", r.steps), "")
+	return r.b.Do(ctx, r.w, action, json.RawMessage(args))
+}
+
+func (r *running) browse(url string) *Result {
+	r.t.Helper()
+	args, _ := json.Marshal(BrowseArgs{URL: url}) // a string always marshals
+	result, err := r.do("browse", string(args))
+	if err != nil {
+		r.t.Fatalf("browse %s: %v", url, err)
+	}
+	return result.(*Result)
+}
+
+// all returns the events of one type.
+func all[T event.Event](w *world) []T {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []T
+	for _, r := range w.records {
+		if e, ok := event.As[T](r); ok {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// fetched returns the request for a path, of the page's own origin or with its host.
+func fetched(t *testing.T, r *Result, url string) *Fetch {
+	t.Helper()
+	i := slices.IndexFunc(r.Requests, func(f *Fetch) bool { return f.URL == url })
+	if i < 0 {
+		t.Fatalf("no request for %s among %s", url, urls(r))
+	}
+	return r.Requests[i]
+}
+
+func urls(r *Result) []string {
+	var list []string
+	for _, f := range r.Requests {
+		list = append(list, f.URL)
+	}
+	return list
+}
+
+// near says that a virtual time in seconds is so many milliseconds.
+func near(s float64, ms int) bool { return cmp.Compare(int(s*1000+0.5), ms) == 0 }

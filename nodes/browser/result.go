@@ -1,0 +1,98 @@
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"scenario/dnsd/stub"
+	"scenario/host/errno"
+	"scenario/nodes/browser/cookie"
+)
+
+// Result is what came of opening a page. A page that cannot be loaded is a Result with an Error.
+type Result struct {
+	URL         string          `json:"url"`    // of the page shown, after redirects
+	Status      int             `json:"status"` // 0: no response
+	Title       string          `json:"title"`
+	Text        string          `json:"text"`         // as a person reads it
+	DOM         string          `json:"dom"`          // the tree of elements, indented
+	Requests    []*Fetch        `json:"requests"`     // in the order they were found
+	CookiesSent []string        `json:"cookies_sent"` // names of the cookies sent with the requests for the page itself
+	Cookies     []cookie.Cookie `json:"cookies"`      // the jar afterwards
+	Redirects   int             `json:"redirects"`    // on the way to the page
+	Connections int             `json:"connections"`  // opened
+	Lookups     int             `json:"lookups"`      // names that were not in the resolver's cache
+	Failed      int             `json:"failed"`       // requests without a response, or with a status from 400; a favicon that nobody named does not count
+	Skipped     int             `json:"skipped"`      // assets beyond the most that are loaded for a page
+	Bytes       int64           `json:"bytes"`        // of all bodies
+	Duration    float64         `json:"duration_s"`
+	Error       *Failure        `json:"error,omitempty"` // why there is no page, or not all of it
+}
+
+// Fetch is one request of a page load and what came of it. Times are seconds; Start counts from the start of the page
+// load, the others are lengths.
+type Fetch struct {
+	URL          string   `json:"url"`
+	Destination  string   `json:"destination"` // document, style, script, image, font, iframe, icon, audio, video
+	Initiator    string   `json:"initiator"`   // URL of the document or style sheet that names it; "browser": nothing names it; empty: typed
+	Status       int      `json:"status"`
+	Size         int64    `json:"size"` // of the body
+	Remote       string   `json:"remote"`
+	Local        string   `json:"local"`
+	Reused       bool     `json:"reused"`        // went over a connection that was there
+	CachedLookup bool     `json:"cached_lookup"` // the resolver had the name in its cache
+	ThirdParty   bool     `json:"third_party"`
+	Cookies      []string `json:"cookies"` // names sent
+	Start        float64  `json:"start_s"`
+	Queued       float64  `json:"queued_s"` // waited for a connection
+	Lookup       float64  `json:"lookup_s"`
+	Connect      float64  `json:"connect_s"`
+	TTFB         float64  `json:"ttfb_s"` // sent → first byte
+	Duration     float64  `json:"duration_s"`
+	Error        *Failure `json:"error,omitempty"`
+}
+
+// The phases in which a request can fail.
+const (
+	phaseURL      = "url"
+	phaseLookup   = "lookup"
+	phaseConnect  = "connect"
+	phaseRequest  = "request"
+	phaseResponse = "response"
+)
+
+// Failure is why a request did not get its response.
+type Failure struct {
+	Phase   string `json:"phase"`   // url, lookup, connect, request, response
+	Errno   string `json:"errno"`   // the system's name of the error: ECONNREFUSED
+	RCode   string `json:"rcode"`   // the name server's: NXDOMAIN
+	Message string `json:"message"` // what was tried and how it failed
+	Meaning string `json:"meaning"` // one plain sentence
+}
+
+// failure describes err, which ended a request in phase. limit is the time the page load had.
+func failure(ctx context.Context, phase string, err error, limit time.Duration) *Failure {
+	f := &Failure{Phase: phase, Errno: errno.Name(err), Message: err.Error(), Meaning: errno.Meaning(err)}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		f.Errno = errno.Name(ctx.Err())
+		f.Meaning = errno.Meaning(ctx.Err())
+		f.Message = fmt.Sprintf("not done within %v", limit)
+		return f
+	}
+	var lookup *stub.Error
+	if errors.As(err, &lookup) {
+		f.RCode = lookup.RCode
+		switch {
+		case lookup.NotFound:
+			f.Meaning = "no such name exists, or it has no address"
+		case lookup.Timeout:
+			f.Errno = "ETIMEDOUT"
+			f.Meaning = "the name server did not answer in time"
+		case lookup.RCode != "":
+			f.Meaning = "the name server could not find the answer"
+		}
+	}
+	return f
+}
