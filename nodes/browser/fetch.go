@@ -220,7 +220,7 @@ func (v *visit) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 			Network: "tcp", Op: "connect", Remote: to.String(),
 			Errno: errno.Name(err), Error: err.Error(), Meaning: errno.Meaning(err), Duration: took,
 		})
-		return nil, fmt.Errorf("connect to %s: %w", to, err)
+		return nil, err // which names the address
 	}
 	event.Emit(ctx, v.log, event.SocketConnect{
 		Network: "tcp", Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String(), Duration: took,
