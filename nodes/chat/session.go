@@ -1,0 +1,182 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"scenario/event"
+	"scenario/nodes/client/sock"
+)
+
+// maxServerLine bounds a line of a server, in bytes: a message of the greatest length, its sender, and room to spare.
+const maxServerLine = 2 * maxLine
+
+// maxKept is how many lines a session keeps that nobody waited for yet.
+const maxKept = 1000
+
+// errLeft is how a session ends that was left on purpose.
+var errLeft = errors.New("the room was left")
+
+// session is a connection to a room, from the client's side.
+type session struct {
+	conn   *sock.Conn
+	log    *slog.Logger
+	server string // as written
+	name   string
+	done   chan struct{} // closed when nothing more will be received
+
+	mu      sync.Mutex
+	kept    []line        // what was received and not awaited yet, oldest first
+	news    chan struct{} // closed and replaced whenever kept or ended changes
+	joined  bool
+	leaving bool
+	ended   error // why nothing more will be received
+}
+
+func newSession(log *slog.Logger, conn *sock.Conn, args JoinArgs) *session {
+	return &session{
+		conn: conn, log: log, server: args.Server, name: args.Name,
+		done: make(chan struct{}), news: make(chan struct{}),
+	}
+}
+
+// receive keeps what the server sends until the connection or ctx ends; then it closes the connection.
+func (s *session) receive(ctx context.Context) {
+	defer close(s.done)
+	const stopped = "the node stops"
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.CloseFor(stopped) })
+	defer stop()
+	lines := newLineReader(s.conn, maxServerLine)
+	for {
+		text, err := lines.next()
+		var bad badLine
+		switch {
+		case errors.As(err, &bad):
+			s.log.Info("a line of the server is passed over", "role", Name, "server", s.server, "why", bad.Error())
+		case err != nil:
+			s.finish(err)
+			return
+		default:
+			l := parseLine(text)
+			s.tell(l)
+			s.keep(l)
+		}
+	}
+}
+
+// keep stores a line and wakes who waits for one.
+func (s *session) keep(l line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.kind == lineJoin && l.name == s.name {
+		s.joined = true
+	}
+	if len(s.kept) == maxKept {
+		s.kept = s.kept[1:]
+	}
+	s.kept = append(s.kept, l)
+	s.wake()
+}
+
+// wake is called under the lock.
+func (s *session) wake() {
+	close(s.news)
+	s.news = make(chan struct{})
+}
+
+// finish closes the connection, which ended with err, and tells that the person is no more in the room.
+func (s *session) finish(err error) {
+	s.mu.Lock()
+	joined, reason, end := s.joined, "", "left"
+	s.ended = errLeft
+	if !s.leaving {
+		reason = lossOf(err)
+		end = reason
+		s.ended = err
+		if errors.Is(err, io.EOF) {
+			s.ended = errors.New("the server closed the connection")
+		}
+	}
+	s.wake()
+	s.mu.Unlock()
+	if joined {
+		event.Emit(s.conn.Context(), s.log, event.ChatLeave{Side: event.SideClient, Name: s.name, Reason: reason})
+	}
+	_ = s.conn.CloseFor(end)
+}
+
+// over says why nothing more will be received; nil while the session goes on.
+func (s *session) over() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// await takes the first line that matches out of what is kept; where there is none it waits for one. An error is ctx's or
+// why nothing more will be received.
+func (s *session) await(ctx context.Context, match func(line) bool) (line, error) {
+	for {
+		l, found, news, err := s.find(match)
+		if found || err != nil {
+			return l, err
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return line{}, ctx.Err()
+		}
+	}
+}
+
+func (s *session) find(match func(line) bool) (l line, found bool, news <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, l := range s.kept {
+		if match(l) {
+			s.kept = append(s.kept[:i:i], s.kept[i+1:]...)
+			return l, true, nil, nil
+		}
+	}
+	return line{}, false, s.news, s.ended
+}
+
+// send writes one line. When ctx ends first the connection is of no more use: it is closed.
+func (s *session) send(ctx context.Context, text string) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Unix(1, 0)) })
+	_, err := io.WriteString(s.conn, text+"\n")
+	if !stop() { // the deadline is set, or about to be
+		_ = s.conn.CloseFor("the server does not read")
+		return ctx.Err()
+	}
+	return err
+}
+
+// say sends a message. A server does not send it back to who said it, so this end tells of it.
+func (s *session) say(ctx context.Context, text string) error {
+	if err := s.over(); err != nil {
+		return err
+	}
+	event.Emit(s.conn.Context(), s.log, event.ChatMessage{Side: event.SideClient, Name: s.name, Text: text})
+	return s.send(ctx, text)
+}
+
+// leave sends the leave word and waits for the server to close the connection.
+func (s *session) leave(ctx context.Context) error {
+	s.mu.Lock()
+	s.leaving = true
+	s.mu.Unlock()
+	if err := s.send(ctx, leaveWord); err != nil {
+		return err
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		_ = s.conn.CloseFor("the server does not answer")
+		return ctx.Err()
+	}
+}
