@@ -191,10 +191,18 @@ func Attrs(e Event) []slog.Attr {
 	attrs := make([]slog.Attr, 0, t.NumField()+3)
 	for i := range t.NumField() {
 		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if name == "" || name == "-" || options == "omitempty" && v.Field(i).IsZero() {
+		if name == "" || name == "-" || options == "omitempty" && isEmpty(v.Field(i)) {
 			continue
 		}
 		attrs = append(attrs, slog.Any(name, v.Field(i).Interface()))
 	}
 	return attrs
+}
+
+// isEmpty is what encoding/json takes for empty, so that lists without elements are left out too.
+func isEmpty(v reflect.Value) bool {
+	if v.Kind() == reflect.Slice {
+		return v.Len() == 0
+	}
+	return v.IsZero()
 }

@@ -1,5 +1,7 @@
 package event
 
+import "encoding/json"
+
 // The words. Each type is one event; its comment is its meaning, its fields are its attributes. Addresses are "IP:port",
 // durations are seconds (_s), sizes are bytes. The reference in docs/events.md is made from this file.
 
@@ -32,11 +34,12 @@ type StepStart struct {
 	Target string `json:"target,omitempty"` // what the action is aimed at, as written: a URL, a name, an address
 }
 
-// StepEnd says that a step ended.
+// StepEnd says that a step ended, and what came of it.
 type StepEnd struct {
-	Step     string  `json:"step"`
-	Duration float64 `json:"duration_s"`
-	Error    string  `json:"error,omitempty"`
+	Step     string          `json:"step"`
+	Duration float64         `json:"duration_s"`
+	Result   json.RawMessage `json:"result,omitempty"` // of the action, as its reference page tells
+	Error    string          `json:"error,omitempty"`
 }
 
 // ExpectPass says that an expectation held.

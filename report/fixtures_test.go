@@ -187,7 +187,8 @@ func failures(t *testing.T) *script {
 		s.after(12)
 		s.emit(ctx, "laptop", event.LogLine{Stream: "stdout", Message: "<h1>Shop\x1b]0;owned\x07</h1>"})
 		s.emit(ctx, "laptop", event.LogLine{Stream: "stderr", Message: "curl: (18) transfer closed"})
-		return "exit status 18"
+		s.result = json.RawMessage(`{"exit":18}`)
+		return ""
 	})
 	s.plan.Steps = append(s.plan.Steps, topology.Step{ID: "never", Node: "laptop", Action: "browse", Target: "http://shop.example/"})
 	return s

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type step struct {
 	end      time.Time
 	duration float64 // seconds
 	err      string
+	result   json.RawMessage
 	records  []event.Record // of its causal chain, without its start and end
 }
 
@@ -111,6 +113,18 @@ func (s *step) begin(at time.Time, e event.StepStart) {
 
 func (s *step) finish(at time.Time, e event.StepEnd) {
 	s.ended, s.end, s.duration, s.err = true, at, e.Duration, e.Error
+	s.result = e.Result
+}
+
+// exitCode is how the step's program ended; 0 where it ran none.
+func (s *step) exitCode() int {
+	var result struct {
+		Exit int `json:"exit"`
+	}
+	if s.Action != topology.ActionRun || json.Unmarshal(s.result, &result) != nil {
+		return 0
+	}
+	return result.Exit
 }
 
 // complete fills in what a recording without the step's start or end does not say itself.

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -24,6 +25,7 @@ type script struct {
 	nextID  uint16
 	port    int
 	serial  int
+	result  json.RawMessage // of the step under way
 }
 
 func newScript(t *testing.T, name, doc string) *script {
@@ -88,7 +90,8 @@ func (s *script) run(step topology.Step, do func(ctx context.Context) string) {
 	start := s.now
 	ctx := s.begin(event.WithTrace(s.t.Context(), trace, ""), "scenario", event.StepStart{Step: step.ID, Action: step.Action, Target: step.Target})
 	problem := do(event.WithTrace(s.t.Context(), trace, parentOf(ctx)))
-	s.emit(ctx, "scenario", event.StepEnd{Step: step.ID, Duration: s.now.Sub(start).Seconds(), Error: problem})
+	s.emit(ctx, "scenario", event.StepEnd{Step: step.ID, Duration: s.now.Sub(start).Seconds(), Result: s.result, Error: problem})
+	s.result = nil
 }
 
 func parentOf(ctx context.Context) string {

@@ -180,6 +180,9 @@ func (t *teller) output() {
 		}
 		t.put(l.Time, "│ ", in(style, clean(l.is.Message)), "")
 	}
+	if code := t.step.exitCode(); code != 0 {
+		t.note("", in(bad, fmt.Sprintf("exit code %d", code)))
+	}
 }
 
 // troubles tells of socket calls, other than connects, that failed.

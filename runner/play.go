@@ -88,6 +88,7 @@ func (s *Session) step(ctx context.Context, step topology.Step) (Outcome, error)
 	ended := StepOutcome{Step: step, Duration: time.Since(began), Result: result}
 	end := event.StepEnd{Step: step.ID, Duration: ended.Duration.Seconds()}
 	if err == nil {
+		end.Result = result
 		s.remember(step.ID, value)
 	} else {
 		end.Error = err.Error()
