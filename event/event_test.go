@@ -1,0 +1,146 @@
+package event
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// R36: what is emitted comes back from its line as the same typed event, with its place in the causal chain.
+func TestEmitAndRead(t *testing.T) {
+	var lines bytes.Buffer
+	writer := NewWriter(&lines)
+	log := NewLogger("laptop", writer)
+
+	ctx := WithTrace(t.Context(), StepTrace+"first", "")
+	below := Begin(ctx, log, PageMilestone{Milestone: "url", URL: "http://shop.example/"})
+	asked := DNSQuery{Side: SideClient, Remote: "198.51.100.53:53", Transport: "udp", QueryID: 7, Name: "shop.example.", Type: "A"}
+	Emit(below, log, asked)
+	Emit(t.Context(), log, NodeExit{})
+	if err := writer.Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	records, err := Read(&lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) != 3 {
+		t.Fatalf("read %d records, want 3", len(records))
+	}
+	milestone, query, exit := records[0], records[1], records[2]
+	if milestone.Node != "laptop" || milestone.Trace() != "step/first" || milestone.ID() == "" || milestone.Parent() != "" {
+		t.Errorf("the first of the chain is %v", milestone)
+	}
+	if query.Trace() != "step/first" || query.Parent() != milestone.ID() || query.ID() != "" {
+		t.Errorf("what it caused is %v", query)
+	}
+	if exit.Trace() != "" {
+		t.Errorf("an event outside any chain is %v", exit)
+	}
+	got, ok := As[DNSQuery](query)
+	if !ok {
+		t.Fatal("the query is no DNSQuery")
+	}
+	if diff := cmp.Diff(asked, got); diff != "" {
+		t.Errorf("the query came back otherwise:\n%s", diff)
+	}
+	if _, ok := As[DNSAnswer](query); ok {
+		t.Error("the query is a DNSAnswer too")
+	}
+}
+
+func TestIDsGoOnBelowAParent(t *testing.T) {
+	var ids []string
+	log := NewLogger("n", SinkFunc(func(r Record) { ids = append(ids, r.ID()) }))
+	ctx := WithTrace(t.Context(), "step/1", "")
+	step := Begin(ctx, log, StepStart{Step: "1"})
+	trace, parent := Cause(step)
+	Begin(WithTrace(t.Context(), trace, parent), log, PageLoad{})
+	Begin(step, log, PageLoad{})
+	if diff := cmp.Diff([]string{"step/1.1", "step/1.1.1", "step/1.2"}, ids); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What a library logs by itself is no event, but is not lost.
+func TestPlainLog(t *testing.T) {
+	var got Record
+	log := NewLogger("shop", SinkFunc(func(r Record) { got = r }))
+	log.With("role", "web").WithGroup("conn").Warn("something odd", "after", 2*time.Second, slog.Any("cause", errors.New("no luck")))
+	want := map[string]any{"msg": "something odd", "role": "web", "conn.after": 2.0, "conn.cause": "no luck"}
+	if diff := cmp.Diff(want, got.Attrs); diff != "" || got.Event != "log" {
+		t.Errorf("event %s:\n%s", got.Event, diff)
+	}
+	if log.Enabled(context.Background(), slog.LevelDebug) {
+		t.Error("debug entries are kept")
+	}
+}
+
+// R41: a killed run leaves a line cut short; what is before it counts.
+func TestReadTruncated(t *testing.T) {
+	const line = `{"time":"2026-01-02T03:04:05.000000006Z","node":"a","event":"log","msg":"x"}` + "\n"
+	tests := []struct {
+		name, text string
+		records    int
+		err        string
+	}{
+		{"whole", line + line, 2, ""},
+		{"cut short", line + line[:30], 1, ""},
+		{"cut short within the line's end", line + strings.TrimSuffix(line, "\n"), 2, ""},
+		{"empty", "", 0, ""},
+		{"broken in the middle", line + "{\n" + line, 1, "line 2: unexpected end of JSON input"},
+		{"no node", `{"time":"2026-01-02T03:04:05Z","event":"log"}` + "\n" + line, 0, `line 1: event line has no "node"`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			records, err := Read(strings.NewReader(test.text))
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			if len(records) != test.records || text != test.err {
+				t.Errorf("%d records, error %q; want %d, %q", len(records), text, test.records, test.err)
+			}
+		})
+	}
+}
+
+func TestWriterKeepsItsFirstError(t *testing.T) {
+	full := errors.New("disk full")
+	w := NewWriter(failing{full})
+	w.Record(Record{Event: "log"})
+	w.Record(Record{Event: "log"})
+	if !errors.Is(w.Err(), full) {
+		t.Errorf("got %v", w.Err())
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"time":"2026-01-02T03:04:05Z","node":"a","event":"log","msg":"x"}` + "\n"))
+	f.Add([]byte(`{"time":1}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		records, _ := Read(bytes.NewReader(text))
+		var again bytes.Buffer
+		w := NewWriter(&again)
+		for _, r := range records {
+			w.Record(r)
+		}
+		if w.Err() != nil {
+			t.Fatalf("a record that was read cannot be written: %v", w.Err())
+		}
+		if back, err := Read(&again); err != nil || len(back) != len(records) {
+			t.Fatalf("%d records became %d: %v", len(records), len(back), err)
+		}
+	})
+}
