@@ -35,8 +35,8 @@ func Kind() role.Kind {
 
 // Options are what a file can say of a router.
 type Options struct {
-	NAT      Names     `json:"nat,omitempty" jsonschema_description:"Networks that are outside: what leaves through them gets the router's own address there (masquerade)."`
-	Forwards []Forward `json:"forwards,omitempty" jsonschema_description:"Ports of the outside address that lead to a node inside."`
+	NAT      Names    `json:"nat,omitempty" jsonschema_description:"Networks that are outside: what leaves through them gets the router's own address there (masquerade)."`
+	Forwards Forwards `json:"forwards,omitempty" jsonschema_description:"Ports of the outside address that lead to a node inside."`
 }
 
 // Names is a list of names; a lone name is a list of one.
@@ -57,6 +57,26 @@ func (n *Names) UnmarshalJSON(text []byte) error {
 		return json.Unmarshal(text, &(*n)[0])
 	}
 	return json.Unmarshal(text, (*[]string)(n))
+}
+
+// Forwards is a list of port forwards; a lone one is a list of one.
+type Forwards []Forward
+
+// JSONSchema describes both forms.
+func (Forwards) JSONSchema() *jsonschema.Schema {
+	reflector := jsonschema.Reflector{Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true}
+	one := reflector.Reflect(Forward{})
+	one.Version = ""
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{one, {Type: "array", Items: one}}}
+}
+
+// UnmarshalJSON reads both forms.
+func (f *Forwards) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte{'['}) {
+		return json.Unmarshal(text, (*[]Forward)(f))
+	}
+	*f = make(Forwards, 1)
+	return json.Unmarshal(text, &(*f)[0])
 }
 
 // Forward leads a port of the router's outside address to a node inside.

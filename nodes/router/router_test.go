@@ -19,15 +19,15 @@ func TestOptions(t *testing.T) {
 		{"one name", `{"nat": "access"}`, Options{NAT: Names{"access"}}},
 		{"names", `{"nat": ["a", "b"]}`, Options{NAT: Names{"a", "b"}}},
 		{"short", `{"forwards": ["8080:server:80/tcp"]}`,
-			Options{Forwards: []Forward{{Port: 8080, To: "server", ToPort: 80, Protocol: "tcp"}}}},
-		{"same port", `{"forwards": ["53:server/udp"]}`,
-			Options{Forwards: []Forward{{Port: 53, To: "server", ToPort: 53, Protocol: "udp"}}}},
+			Options{Forwards: Forwards{{Port: 8080, To: "server", ToPort: 80, Protocol: "tcp"}}}},
+		{"lone", `{"forwards": "53:server/udp"}`,
+			Options{Forwards: Forwards{{Port: 53, To: "server", ToPort: 53, Protocol: "udp"}}}},
 		{"address", `{"forwards": ["53:10.0.0.7:5353"]}`,
-			Options{Forwards: []Forward{{Port: 53, To: "10.0.0.7", ToPort: 5353, Protocol: "tcp"}}}},
-		{"IPv6", `{"forwards": ["53:[fd00::7]:5353", "54:[fd00::7]"]}`, Options{Forwards: []Forward{
+			Options{Forwards: Forwards{{Port: 53, To: "10.0.0.7", ToPort: 5353, Protocol: "tcp"}}}},
+		{"IPv6", `{"forwards": ["53:[fd00::7]:5353", "54:[fd00::7]"]}`, Options{Forwards: Forwards{
 			{Port: 53, To: "fd00::7", ToPort: 5353, Protocol: "tcp"}, {Port: 54, To: "fd00::7", ToPort: 54, Protocol: "tcp"}}}},
 		{"long", `{"forwards": [{"port": 80, "to": "server"}]}`,
-			Options{Forwards: []Forward{{Port: 80, To: "server", ToPort: 80, Protocol: "tcp"}}}},
+			Options{Forwards: Forwards{{Port: 80, To: "server", ToPort: 80, Protocol: "tcp"}}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
