@@ -18,9 +18,10 @@ import (
 
 // source is a scenario file as it was found.
 type source struct {
-	name string // as errors name it
-	text []byte
-	dir  string // what its relative paths start from
+	name    string // as errors name it
+	text    []byte
+	dir     string // what its relative paths start from
+	builtIn bool
 }
 
 // open finds a scenario: "-" is standard input, then a file of that path, then the library.
@@ -44,7 +45,7 @@ func (a *App) open(name string) (source, error) {
 	for _, file := range library {
 		if name == file || name == strings.TrimSuffix(file, ".yaml") {
 			text, err := fs.ReadFile(a.Library, file)
-			return source{name: file, text: text, dir: "."}, err
+			return source{name: file, text: text, dir: ".", builtIn: true}, err
 		}
 	}
 	return source{}, fmt.Errorf("%s: no such file, and no scenario of the library%s", name, suggestion(filepath.Base(name), library))
@@ -88,6 +89,10 @@ func (a *App) load(name string, options compileOptions) (*topology.Plan, error) 
 	if err != nil {
 		return nil, err
 	}
+	return a.compile(src, options)
+}
+
+func (a *App) compile(src source, options compileOptions) (*topology.Plan, error) {
 	spec, err := topology.Parse(src.name, src.text, a.Kinds)
 	if err != nil {
 		return nil, err

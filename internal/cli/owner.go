@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,17 +150,18 @@ func (o *owner) run(ctx context.Context, eng engine.Engine, ready func(outcome))
 		}
 	}()
 	began := time.Now()
+	result := outcome{Name: o.job.Plan.Name, File: o.job.File, Folder: o.folder.Dir()}
 	session, err := runner.Start(ctx, o.job.Plan, eng, o.folder, o.display.progress, runner.Options{Observer: o})
 	if err != nil {
-		return outcome{}, err
+		if ctx.Err() != nil {
+			err = ctx.Err() // whatever the engine says of it
+		}
+		return result, o.report(err)
 	}
 	o.enter(live.Playing, session)
-	played, err := session.Play(ctx)
-	result := outcome{
-		Outcome: played, Name: o.job.Plan.Name, File: o.job.File, Folder: o.folder.Dir(),
-		Interrupted: ctx.Err() != nil, Duration: time.Since(began),
-	}
-	if result.Interrupted {
+	result.Outcome, err = session.Play(ctx)
+	result.Duration = time.Since(began)
+	if result.Interrupted = ctx.Err() != nil; result.Interrupted {
 		err = nil // the end that was asked for
 	}
 	o.display.played(o.recording(), result)
@@ -168,7 +170,8 @@ func (o *owner) run(ctx context.Context, eng engine.Engine, ready func(outcome))
 	}
 	o.enter(live.Stopping, nil)
 	// ctx may have ended, and what is up must go down all the same.
-	err = errors.Join(err, session.Stop(context.WithoutCancel(ctx)), o.writeReports())
+	err = errors.Join(err, session.Stop(context.WithoutCancel(ctx)))
+	err = o.report(err)
 	o.display.end(result)
 	return result, err
 }
@@ -202,16 +205,21 @@ func (o *owner) recording() *record.Recording {
 	return &record.Recording{Plan: o.job.Plan, Records: o.folder.Records()}
 }
 
-// writeReports writes what the run folder holds for people and for CI.
-func (o *owner) writeReports() error {
+// report writes what the run folder holds for people and for CI, and returns the error that the run ended with. A folder
+// that cannot be written is the error where there is no other: what else went wrong came of it.
+func (o *owner) report(err error) error {
+	if failed := o.folder.Err(); failed != nil {
+		return cmp.Or(err, failed)
+	}
 	run := o.recording()
 	var text, junit bytes.Buffer
-	return errors.Join(
-		writeText(&text, run, report.Options{}),
-		report.JUnit(&junit, run),
-		o.folder.WriteFile(record.ReportFile, text.Bytes()),
-		o.folder.WriteFile(record.JUnitFile, junit.Bytes()),
-	)
+	if bad := errors.Join(writeText(&text, run, report.Options{}), report.JUnit(&junit, run)); bad != nil {
+		return errors.Join(err, bad)
+	}
+	if bad := o.folder.WriteFile(record.ReportFile, text.Bytes()); bad != nil {
+		return errors.Join(err, bad)
+	}
+	return errors.Join(err, o.folder.WriteFile(record.JUnitFile, junit.Bytes()))
 }
 
 var _ runner.Observer = (*owner)(nil)

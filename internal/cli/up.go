@@ -14,6 +14,7 @@ type runOptions struct {
 	folder string
 	json   bool
 	raw    bool
+	trust  bool
 }
 
 func (o *runOptions) flags(a *App, command *cobra.Command) {
@@ -22,6 +23,7 @@ func (o *runOptions) flags(a *App, command *cobra.Command) {
 	command.Flags().StringVar(&o.folder, "out", "", "run `folder` (default: .scenario/NAME)")
 	command.Flags().BoolVar(&o.json, "json", false, "one JSON object a line on standard output, and nothing else")
 	command.Flags().BoolVar(&o.raw, "raw", false, "show requests and responses as bytes on the wire")
+	command.Flags().BoolVar(&o.trust, "trust", false, "start files that run images or programs of this machine without asking")
 	command.MarkFlagDirname("out")
 }
 
@@ -30,8 +32,15 @@ func (o *runOptions) job(a *App, file string) (job, error) {
 	if _, err := a.engineNamed(o.engine); err != nil {
 		return job{}, err
 	}
-	plan, err := a.load(file, o.compileOptions)
+	src, err := a.open(file)
 	if err != nil {
+		return job{}, err
+	}
+	plan, err := a.compile(src, o.compileOptions)
+	if err != nil {
+		return job{}, err
+	}
+	if err := a.trust(plan, src, o.trust); err != nil {
 		return job{}, err
 	}
 	look := a.look()
