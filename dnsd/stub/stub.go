@@ -3,13 +3,16 @@
 package stub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -19,21 +22,32 @@ import (
 	"scenario/host"
 )
 
+// Defaults of [Options], as those of resolv.conf(5).
 const (
-	// tryTimeout and rounds are the defaults of resolv.conf(5): each server has 5 s, and all are asked twice.
-	tryTimeout = 5 * time.Second
-	rounds     = 2
+	DefaultTimeout  = 5 * time.Second
+	DefaultAttempts = 2
+)
+
+const (
 	// cacheSize bounds the answers that are remembered.
 	cacheSize = 1000
 	// maxNegativeTTL bounds how long the absence of a name is remembered (RFC 2308, section 5).
 	maxNegativeTTL = 3 * time.Hour
 )
 
+// Options configure a [Resolver].
+type Options struct {
+	Timeout  time.Duration // for each server, each time it is asked; 0: DefaultTimeout
+	Attempts int           // how often a server that is silent is asked; 0: DefaultAttempts
+}
+
 // Resolver resolves names for one node. Its methods may be called from any goroutine.
 type Resolver struct {
-	host    host.Host
-	client  *wire.Client
-	servers []netip.AddrPort
+	host     host.Host
+	client   *wire.Client
+	client6  *wire.Client // for AAAA: questions side by side draw their ids from two sources, so each run has the same
+	servers  []netip.AddrPort
+	attempts int
 
 	mu      sync.Mutex
 	cache   map[key]entry
@@ -46,8 +60,9 @@ type key struct {
 }
 
 type entry struct {
-	response *dns.Msg
-	expires  time.Time
+	server          netip.AddrPort
+	response        *dns.Msg
+	stored, expires time.Time
 }
 
 // flight is a question under way; those who ask the same meanwhile wait for it.
@@ -55,11 +70,12 @@ type flight struct {
 	done     chan struct{}
 	response *dns.Msg
 	err      error
+	kept     bool // the response is in the cache
 }
 
 // Answer is what a name stands for.
 type Answer struct {
-	Addrs  []netip.Addr  // IPv6 first where the node has both (RFC 6724, section 2.1)
+	Addrs  []netip.Addr  // best first (RFC 6724, section 6, rule 6): IPv6, IPv4, IPv6 that is private
 	TTL    time.Duration // the shortest of the records'
 	Cached bool          // nobody was asked
 	CNAMEs []string      // the names that the name led through, in order
@@ -78,7 +94,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	switch {
-	case e.RCode == dns.RcodeToString[dns.RcodeNameError]:
+	case e.RCode == wire.RCode(dns.RcodeNameError):
 		return fmt.Sprintf("lookup %s: no such name (NXDOMAIN from %s)", e.Name, e.Server)
 	case e.NotFound:
 		return fmt.Sprintf("lookup %s: the name has no address (asked %s)", e.Name, e.Server)
@@ -86,6 +102,10 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("lookup %s: %s from %s: %s", e.Name, e.RCode, e.Server, e.ExtendedError)
 	case e.RCode != "":
 		return fmt.Sprintf("lookup %s: %s from %s", e.Name, e.RCode, e.Server)
+	case e.Timeout:
+		return fmt.Sprintf("lookup %s: the name server %s did not answer in time", e.Name, e.Server)
+	case errors.Is(e.Err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("lookup %s: no name server listens on %s (ECONNREFUSED)", e.Name, e.Server)
 	}
 	return fmt.Sprintf("lookup %s: %v", e.Name, e.Err)
 }
@@ -96,13 +116,21 @@ func (e *Error) Unwrap() error { return e.Err }
 var ErrNoServers = errors.New("this node has no name server: give it a resolver, or add a node with dns: {recursive: true}")
 
 // New returns the resolver of h, which asks the host's name servers.
-func New(h host.Host) *Resolver {
+func New(h host.Host) *Resolver { return NewWith(h, Options{}) }
+
+// NewWith is New with options.
+func NewWith(h host.Host, o Options) *Resolver {
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
 	return &Resolver{
-		host:    h,
-		client:  wire.New(h, wire.Options{Timeout: tryTimeout}),
-		servers: host.NameServers(h),
-		cache:   make(map[key]entry),
-		flights: make(map[key]*flight),
+		host:     h,
+		client:   wire.New(h, wire.Options{Timeout: o.Timeout}),
+		client6:  wire.New(h, wire.Options{Timeout: o.Timeout}),
+		servers:  host.NameServers(h),
+		attempts: cmp.Or(o.Attempts, DefaultAttempts),
+		cache:    make(map[key]entry),
+		flights:  make(map[key]*flight),
 	}
 }
 
@@ -144,6 +172,7 @@ func (r *Resolver) Lookup(ctx context.Context, name string) (Answer, error) {
 	}
 	switch {
 	case len(answer.Addrs) > 0:
+		slices.SortStableFunc(answer.Addrs, func(a, b netip.Addr) int { return precedence(b) - precedence(a) })
 		return answer, nil
 	case failure == nil:
 		failure = &Error{Name: name, NotFound: true, RCode: dns.RcodeToString[dns.RcodeSuccess], Server: r.servers[0]}
@@ -151,41 +180,39 @@ func (r *Resolver) Lookup(ctx context.Context, name string) (Answer, error) {
 	return Answer{}, failure
 }
 
-// worse keeps the error that says more: a server's failure rather than that there is no such name.
+// worse keeps the error that says more: that there is no such name holds for addresses of either family.
 func worse(a, b error) error {
 	var known *Error
-	if a == nil || errors.As(a, &known) && known.NotFound {
+	if a == nil || errors.As(b, &known) && known.NotFound {
 		return b
 	}
 	return a
 }
 
+// precedence is that of the policy table in RFC 6724, section 2.1, without the rows of transition mechanisms.
+func precedence(addr netip.Addr) int {
+	switch {
+	case addr.Is6() && addr.IsPrivate():
+		return 3
+	case addr.Is4():
+		return 35
+	case addr.IsLoopback():
+		return 50
+	}
+	return 40
+}
+
 // kinds are the types of address records that are of use to the node.
 func (r *Resolver) kinds() ([]uint16, error) {
-	interfaces, err := r.host.Interfaces()
-	if err != nil {
-		return nil, err
+	v4, v6, err := wire.Families(r.host)
+	var kinds []uint16
+	if v6 {
+		kinds = append(kinds, dns.TypeAAAA)
 	}
-	var v4, v6 bool
-	for _, itf := range interfaces {
-		for _, prefix := range itf.Addrs {
-			addr := prefix.Addr()
-			switch {
-			case addr.IsLoopback(), addr.IsLinkLocalUnicast():
-			case addr.Is4():
-				v4 = true
-			default:
-				v6 = true
-			}
-		}
+	if v4 {
+		kinds = append(kinds, dns.TypeA)
 	}
-	switch {
-	case v4 && v6:
-		return []uint16{dns.TypeAAAA, dns.TypeA}, nil
-	case v6:
-		return []uint16{dns.TypeAAAA}, nil
-	}
-	return []uint16{dns.TypeA}, nil
+	return kinds, err
 }
 
 func loopback(kinds []uint16) Answer {
@@ -224,7 +251,8 @@ func (a *Answer) add(response *dns.Msg, kind uint16) {
 	}
 }
 
-// Query asks for any type of record. A response with code NXDOMAIN, or without the record, is a response here.
+// Query asks for any type of record. A response with code NXDOMAIN, or without the record, is a response here. Do not
+// change it: others may have it too. With any other code the response comes beside the error.
 func (r *Resolver) Query(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
 	response, _, err := r.query(ctx, name, kind)
 	var known *Error
@@ -249,7 +277,7 @@ func (r *Resolver) query(ctx context.Context, name string, kind uint16) (respons
 			r.mu.Unlock()
 			response := aged(e)
 			r.tellCached(ctx, k, response)
-			return response, true, notFound(name, r.servers[0], response)
+			return response, true, notFound(name, e.server, response)
 		}
 		under, ok := r.flights[k]
 		if !ok {
@@ -267,7 +295,8 @@ func (r *Resolver) query(ctx context.Context, name string, kind uint16) (respons
 			return nil, false, ctx.Err()
 		}
 		// A flight that ended because its own asker gave up says nothing to others.
-		if !errors.Is(under.err, context.Canceled) && !errors.Is(under.err, context.DeadlineExceeded) {
+		gaveUp := errors.Is(under.err, context.Canceled) || errors.Is(under.err, context.DeadlineExceeded)
+		if !under.kept && !gaveUp {
 			return under.response, false, under.err
 		}
 		if ctx.Err() != nil {
@@ -288,7 +317,9 @@ func (r *Resolver) fly(ctx context.Context, name string, k key, f *flight) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ttl := lifetime(response); ttl > 0 {
-		r.remember(k, entry{response, time.Now().Add(ttl)})
+		now := time.Now()
+		r.remember(k, entry{server, response, now, now.Add(ttl)})
+		f.kept = true
 	}
 	delete(r.flights, k)
 	close(f.done)
@@ -297,29 +328,41 @@ func (r *Resolver) fly(ctx context.Context, name string, k key, f *flight) {
 // errNoUse is the error of a response whose code says that the server could not or would not find out.
 var errNoUse = errors.New("the server could not answer")
 
-// ask puts the question to the servers in turn until one knows.
+// ask puts the question to the servers in turn until one knows. A server that is silent is asked again after the others,
+// one that said why it does not know, or that nothing listens there, is not.
 func (r *Resolver) ask(ctx context.Context, q dns.Question) (server netip.AddrPort, response *dns.Msg, err error) {
-	for range rounds {
-		for _, server = range r.servers {
-			var got *dns.Msg
-			got, err = r.client.Exchange(ctx, server, q, true)
+	client := r.client
+	if q.Qtype == dns.TypeAAAA {
+		client = r.client6
+	}
+	left := slices.Clone(r.servers)
+	for range r.attempts {
+		var silent []netip.AddrPort
+		for _, s := range left {
+			got, failure := client.Exchange(ctx, s, q, true)
 			switch {
 			case ctx.Err() != nil:
-				return server, nil, ctx.Err()
-			case err != nil:
+				return s, nil, ctx.Err()
+			case errors.Is(failure, os.ErrDeadlineExceeded):
+				silent = append(silent, s)
+			case failure != nil:
 			case got.Rcode == dns.RcodeSuccess, got.Rcode == dns.RcodeNameError:
-				return server, got, nil
+				return s, got, nil
 			default:
-				response, err = got, errNoUse
+				server, response, err = s, got, errNoUse
+			}
+			if response == nil { // what a server said tells more than that another said nothing
+				server, err = s, failure
 			}
 		}
+		left = silent
 	}
 	return server, response, err
 }
 
 // explain makes an error of a lookup that no server could answer.
 func explain(name string, server netip.AddrPort, response *dns.Msg, err error) error {
-	e := &Error{Name: name, Server: server, Err: err, Timeout: errors.Is(err, context.DeadlineExceeded)}
+	e := &Error{Name: name, Server: server, Err: err, Timeout: errors.Is(err, os.ErrDeadlineExceeded)}
 	if response != nil && errors.Is(err, errNoUse) {
 		var described event.DNSAnswer
 		wire.Describe(&described, response)
@@ -338,7 +381,7 @@ func notFound(name string, server netip.AddrPort, response *dns.Msg) error {
 
 // tellCached says that the cache answered.
 func (r *Resolver) tellCached(ctx context.Context, k key, response *dns.Msg) {
-	answer := event.DNSAnswer{Side: event.SideClient, Name: k.name, Type: dns.TypeToString[k.kind]}
+	answer := event.DNSAnswer{Side: event.SideClient, Name: k.name, Type: dns.Type(k.kind).String()}
 	wire.Describe(&answer, response)
 	answer.Cached = true
 	event.Emit(ctx, r.host.Log(), answer)
@@ -387,9 +430,9 @@ func lifetime(response *dns.Msg) time.Duration {
 // aged is the response with the TTLs that are left.
 func aged(e entry) *dns.Msg {
 	response := e.response.Copy()
-	left := uint32(max(0, time.Until(e.expires)/time.Second))
+	age := uint32(time.Since(e.stored) / time.Second)
 	for _, rr := range slices.Concat(response.Answer, response.Ns) {
-		rr.Header().Ttl = min(rr.Header().Ttl, left)
+		rr.Header().Ttl -= min(age, rr.Header().Ttl)
 	}
 	return response
 }

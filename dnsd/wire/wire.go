@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ import (
 const (
 	// UDPSize is the size of a UDP response, in bytes, that we ask for (EDNS0, RFC 6891): it fits every path's MTU.
 	UDPSize = 1232
+	// readSize is the size of a UDP response that is still read, in bytes, where a server sends more than was asked for.
+	readSize = 4096
 	// DefaultTimeout is how long a server has for an answer.
 	DefaultTimeout = 2 * time.Second
 )
@@ -50,8 +53,9 @@ func New(h host.Host, o Options) *Client {
 }
 
 // Exchange asks server the question and returns its response, whatever the response code. Only a response with the
-// query's id and question counts (RFC 5452, section 9). The error wraps what the socket said, syscall.ECONNREFUSED say, or
-// context.DeadlineExceeded where no answer came in time.
+// query's id and question counts (RFC 5452, section 9); the socket is connected, so it comes from server. A server that
+// does not know EDNS0 is asked again without (RFC 6891, section 7). The error wraps what the socket said:
+// syscall.ECONNREFUSED, os.ErrDeadlineExceeded, …
 func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q dns.Question, recursionDesired bool) (*dns.Msg, error) {
 	query := new(dns.Msg)
 	query.Id = c.id()
@@ -60,6 +64,10 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q dns.Ques
 	query.SetEdns0(UDPSize, false)
 
 	response, err := c.try(ctx, "udp", server, query)
+	if err == nil && response.Rcode == dns.RcodeFormatError && response.IsEdns0() == nil {
+		query.Id, query.Extra = c.id(), nil
+		response, err = c.try(ctx, "udp", server, query)
+	}
 	if err == nil && response.Truncated {
 		response, err = c.try(ctx, "tcp", server, query)
 	}
@@ -75,6 +83,30 @@ func (c *Client) id() uint16 {
 	return uint16(c.rand.Uint32())
 }
 
+// Families says of which families h has addresses to ask from; where it has none but loopback ones, those count.
+func Families(h host.Host) (v4, v6 bool, err error) {
+	interfaces, err := h.Interfaces()
+	if err != nil {
+		return false, false, fmt.Errorf("list interfaces: %w", err)
+	}
+	var loop4, loop6 bool
+	for _, itf := range interfaces {
+		for _, prefix := range itf.Addrs {
+			switch addr := prefix.Addr(); {
+			case addr.IsLinkLocalUnicast():
+			case addr.IsLoopback():
+				loop4, loop6 = loop4 || addr.Is4(), loop6 || addr.Is6()
+			default:
+				v4, v6 = v4 || addr.Is4(), v6 || addr.Is6()
+			}
+		}
+	}
+	if !v4 && !v6 {
+		return loop4, loop6, nil
+	}
+	return v4, v6, nil
+}
+
 // try makes one exchange and tells it.
 func (c *Client) try(ctx context.Context, network string, server netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
 	began := time.Now()
@@ -83,10 +115,12 @@ func (c *Client) try(ctx context.Context, network string, server netip.AddrPort,
 	q := query.Question[0]
 	asked := event.DNSQuery{
 		Side: event.SideClient, Remote: server.String(), Transport: network, QueryID: query.Id,
-		Name: q.Name, Type: dns.TypeToString[q.Qtype], Recursion: query.RecursionDesired,
+		Name: q.Name, Type: dns.Type(q.Qtype).String(), Recursion: query.RecursionDesired,
 	}
 	conn, err := c.host.Dial(ctx, network, server.String())
-	if err == nil {
+	if err != nil {
+		err = cause(ctx, err)
+	} else {
 		defer conn.Close()
 		asked.Local = conn.LocalAddr().String()
 	}
@@ -117,15 +151,10 @@ func (c *Client) try(ctx context.Context, network string, server netip.AddrPort,
 
 // exchange writes the query and reads until its response comes or ctx ends.
 func exchange(ctx context.Context, conn net.Conn, network string, query *dns.Msg) (*dns.Msg, int, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return nil, 0, err
-		}
-	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	// dns.Conn knows the framing of both transports; it is no more than a reader and writer of messages.
-	messages := &dns.Conn{Conn: conn, UDPSize: UDPSize}
+	messages := &dns.Conn{Conn: conn, UDPSize: readSize}
 	if network == "udp" {
 		messages.Conn = datagrams{conn}
 	}
@@ -134,10 +163,10 @@ func exchange(ctx context.Context, conn net.Conn, network string, query *dns.Msg
 	}
 	for {
 		raw, err := messages.ReadMsgHeader(nil)
-		if errors.Is(err, dns.ErrShortRead) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, dns.ErrShortRead) && network == "udp":
+			continue // no message at all
+		case err != nil:
 			return nil, 0, cause(ctx, err)
 		}
 		response := new(dns.Msg)
@@ -170,14 +199,14 @@ func answers(query, response *dns.Msg) bool {
 	return got.Qtype == want.Qtype && got.Qclass == want.Qclass && strings.EqualFold(got.Name, want.Name)
 }
 
-// cause is the reason why ctx ended, where it has, in place of the closed or late connection that follows from it.
+// cause prefers the reason why ctx ended to the closed connection that follows from it. Time that ran out is
+// os.ErrDeadlineExceeded, as from a socket's own deadline.
 func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return os.ErrDeadlineExceeded
 	}
-	var late net.Error
-	if errors.As(err, &late) && late.Timeout() {
-		return context.DeadlineExceeded
-	}
-	return err
+	return ctx.Err()
 }

@@ -1,0 +1,190 @@
+// Package dnsd is a DNS server: authoritative for zones (dnsd/zone), recursive for the rest (dnsd/recursor), or both.
+//
+// server.go has the sockets, answer.go turns one query into one response, listen.go says on which addresses.
+// Messages are read and written by miekg/dns. Its Server is not used: its goroutines know no context, and what it answers by
+// itself, such as FORMERR, is seen in no log.
+package dnsd
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
+
+	"scenario/dnsd/recursor"
+	"scenario/dnsd/zone"
+	"scenario/event"
+	"scenario/host"
+)
+
+const (
+	// idleTimeout is how long a TCP connection may be without a query (RFC 7766, section 6.2.3).
+	idleTimeout = 10 * time.Second
+	// writeTimeout is how long a client may take to take a response over TCP.
+	writeTimeout = 5 * time.Second
+	// maxWorking bounds the datagrams that are being answered at once; further ones wait in the socket.
+	maxWorking = 512
+	// maxConns bounds the TCP connections that are open at once; further ones wait to be accepted.
+	maxConns = 128
+)
+
+// Options configure a [Server].
+type Options struct {
+	Zones     zone.Set
+	Recursive bool     // ask others for what is in none of the zones
+	Hints     []dns.RR // where recursion starts: NS records of the root and the addresses of its servers
+	Listen    []string // "IP:port", "IP" or ":port"; none: all addresses, port 53
+	Ignore    []string // names: questions for them, and for names below, get no answer
+}
+
+// Server answers DNS queries over UDP and TCP.
+type Server struct {
+	host     host.Host
+	options  Options
+	recursor *recursor.Recursor // nil: not recursive
+	queries  atomic.Int64       // so far: each is a causal chain of its own
+}
+
+// New returns a server on h.
+func New(h host.Host, o Options) *Server {
+	s := &Server{host: h, options: o}
+	if o.Recursive {
+		s.recursor = recursor.New(h, recursor.Options{Zones: o.Zones, Hints: o.Hints})
+	}
+	return s
+}
+
+// Serve answers queries until ctx ends; then it returns nil, with every goroutine ended and every socket closed. It
+// calls ready when all sockets are open. An error of a socket names it.
+func (s *Server) Serve(ctx context.Context, ready func()) error {
+	addrs, err := listenAddrs(s.host, s.options.Listen)
+	if err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	var work, conns errgroup.Group
+	work.SetLimit(maxWorking)
+	conns.SetLimit(maxConns)
+	if err := s.open(groupCtx, group, &work, &conns, addrs); err != nil {
+		group.Go(func() error { return err }) // ends groupCtx, which closes what is open
+	} else {
+		ready()
+	}
+	err = errors.Join(group.Wait(), work.Wait(), conns.Wait())
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// open opens the sockets and starts to serve them: datagrams in work, connections in conns.
+func (s *Server) open(ctx context.Context, group, work, conns *errgroup.Group, addrs []netip.AddrPort) error {
+	for _, addr := range addrs {
+		packets, err := s.host.ListenPacket(ctx, "udp", addr.String())
+		if err != nil {
+			return fmt.Errorf("listen on udp %s: %w", addr, err)
+		}
+		group.Go(func() error { return s.serveUDP(ctx, packets, work) })
+		listener, err := s.host.Listen(ctx, "tcp", addr.String())
+		if err != nil {
+			return fmt.Errorf("listen on tcp %s: %w", addr, err)
+		}
+		group.Go(func() error { return s.serveTCP(ctx, listener, conns) })
+		event.Emit(ctx, s.host.Log(), event.SocketListen{Network: "udp", Local: packets.LocalAddr().String()})
+		event.Emit(ctx, s.host.Log(), event.SocketListen{Network: "tcp", Local: listener.Addr().String()})
+	}
+	return nil
+}
+
+func (s *Server) serveUDP(ctx context.Context, packets net.PacketConn, work *errgroup.Group) error {
+	stop := context.AfterFunc(ctx, func() { packets.Close() })
+	defer stop()
+	defer packets.Close()
+	from := peer{transport: "udp", local: packets.LocalAddr().String()}
+	buffer := make([]byte, dns.MaxMsgSize)
+	for {
+		n, remote, err := packets.ReadFrom(buffer)
+		if err != nil {
+			if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+				continue // an earlier response met a closed port
+			}
+			return ended(ctx, fmt.Errorf("read on udp %s: %w", from.local, err))
+		}
+		from.remote = remote.String()
+		query := append([]byte(nil), buffer[:n]...)
+		chain, from := s.begin(ctx), from
+		work.Go(func() error {
+			if response := s.answer(chain, from, query); response != nil {
+				if _, err := packets.WriteTo(response, remote); err != nil && ctx.Err() == nil {
+					s.host.Log().WarnContext(chain, "dns response was not sent", "remote", from.remote, "error", err)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+func (s *Server) serveTCP(ctx context.Context, listener net.Listener, conns *errgroup.Group) error {
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	defer listener.Close()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return ended(ctx, fmt.Errorf("accept on tcp %s: %w", listener.Addr(), err))
+		}
+		conns.Go(func() error {
+			s.serveConn(ctx, conn)
+			return nil
+		})
+	}
+}
+
+// serveConn answers the queries of one connection, one after the other, until the client closes it or falls silent.
+func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	defer conn.Close()
+	from := peer{transport: "tcp", local: conn.LocalAddr().String(), remote: conn.RemoteAddr().String()}
+	for {
+		var length [2]byte
+		if err := conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+			return
+		}
+		if _, err := io.ReadFull(conn, length[:]); err != nil {
+			return
+		}
+		query := make([]byte, binary.BigEndian.Uint16(length[:]))
+		if _, err := io.ReadFull(conn, query); err != nil {
+			return
+		}
+		response := s.answer(s.begin(ctx), from, query)
+		if response == nil {
+			continue
+		}
+		if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return
+		}
+		framed := binary.BigEndian.AppendUint16(nil, uint16(len(response)))
+		if _, err := conn.Write(append(framed, response...)); err != nil {
+			return
+		}
+	}
+}
+
+// ended is nil where err follows from the end of ctx.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
