@@ -59,9 +59,7 @@ func (a *App) detach(ctx context.Context, j job) error {
 	if err := process.Start(); err != nil {
 		return fmt.Errorf("start the owner of the run: %w", err)
 	}
-	first := func() {
-		fmt.Fprintln(a.Stderr, "interrupted: taking the run down; once more to leave at once")
-	}
+	first := func() {} // the owner tells, in its own place on the terminal
 	return untilSignal(ctx, first, func(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { lease.Close() })
 		defer stop()
@@ -137,25 +135,27 @@ func (a *App) own(ctx context.Context, j job, lease *json.Decoder) error {
 	detached.Stderr = parent.writer(func(text string) message { return message{Err: text} })
 	defer parent.close()
 
-	return detached.told(untilSignal(ctx, func() { fmt.Fprintln(detached.Stderr, "signal: taking the run down") },
-		func(ctx context.Context) error {
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			go func() {
-				var nothing json.RawMessage
-				if lease.Decode(&nothing) != nil && parent.alone() {
-					cancel()
-				}
-			}()
-			result, err := detached.carryOut(ctx, j, newDisplay(j.Look, detached.Stdout, detached.Stderr), hooks{
-				opened: parent.open,
-				ready:  func(o outcome) { parent.ready(o.code()) },
-			})
-			if err != nil {
-				return err
+	show := newDisplay(j.Look, detached.Stdout, detached.Stderr)
+	err := untilSignal(ctx, func() { show.note(interrupted) }, func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			var nothing json.RawMessage
+			if lease.Decode(&nothing) != nil && parent.waiting() {
+				show.note(interrupted)
+				cancel()
 			}
-			return code(result.code())
-		}))
+		}()
+		result, err := detached.carryOut(ctx, j, show, hooks{
+			opened: parent.open,
+			ready:  func(o outcome) { parent.ready(o.code()) },
+		})
+		if err != nil {
+			return err
+		}
+		return code(result.code())
+	})
+	return detached.told(err)
 }
 
 // told says what is wrong where the error does not stand for something that was said, and leaves the exit code.
@@ -217,8 +217,8 @@ func (p *parent) ready(exitCode int) {
 	p.to = nil
 }
 
-// alone says whether the parent went before it was let go.
-func (p *parent) alone() bool {
+// waiting says whether the parent has not been let go yet.
+func (p *parent) waiting() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.to != nil

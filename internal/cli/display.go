@@ -24,6 +24,8 @@ type display interface {
 	played(run *record.Recording, o outcome)
 	// up tells that the run stays up, and how it is taken down.
 	up(o outcome, how string)
+	// note tells a person something else.
+	note(text string)
 	// end tells that the run is down.
 	end(o outcome)
 }
@@ -84,6 +86,12 @@ func (d *plainDisplay) up(o outcome, how string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	fmt.Fprintln(d.err, o.Name+" is up: "+how)
+}
+
+func (d *plainDisplay) note(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintln(d.err, text)
 }
 
 func (d *plainDisplay) end(o outcome) {
@@ -188,5 +196,7 @@ func (d *liveDisplay) played(run *record.Recording, o outcome) {
 }
 
 func (d *liveDisplay) up(o outcome, how string) { d.settle(func() { d.plain.up(o, how) }) }
+
+func (d *liveDisplay) note(text string) { d.settle(func() { d.plain.note(text) }) }
 
 func (d *liveDisplay) end(o outcome) { d.settle(func() { d.plain.end(o) }) }

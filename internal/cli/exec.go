@@ -74,8 +74,14 @@ func (a *App) act(ctx context.Context, run *live.Client, call live.Call, action 
 	if err := json.Indent(&text, result, "", "  "); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.Stdout, text.String())
-	return nil
+	_, err = plainHTML().WriteString(a.Stdout, text.String()+"\n")
+	return err
+}
+
+// plainHTML writes out the characters that encoding/json escapes for the sake of browsers. An escaped backslash comes
+// first, so that what follows it is not taken for an escape.
+func plainHTML() *strings.Replacer {
+	return strings.NewReplacer(`\\`, `\\`, `\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
 }
 
 // program runs a program on a node with this command's streams and takes over its exit code.

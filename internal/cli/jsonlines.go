@@ -106,6 +106,10 @@ func (d *jsonDisplay) up(o outcome, _ string) {
 	d.write(jsonUp{Type: "up", Name: o.Name, Folder: o.Folder})
 }
 
+func (d *jsonDisplay) note(text string) {
+	d.write(jsonProgress{Type: "progress", State: text})
+}
+
 func (d *jsonDisplay) end(o outcome) {
 	d.write(jsonOutcome{
 		Type: "outcome", Name: o.Name, File: o.File, Passed: o.passed(), Interrupted: o.Interrupted, Steps: len(o.Steps),

@@ -97,12 +97,28 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Defer(func() { os.RemoveAll(sockets) })
+	env.Defer(func() {
+		killOwners(filepath.Join(sockets, "scenario"))
+		os.RemoveAll(sockets)
+	})
 	kept := filepath.Join(env.WorkDir, "alive")
 	env.Setenv("XDG_RUNTIME_DIR", sockets)
 	env.Setenv(envAlive, kept)
 	env.Values[processesKey{}] = make(map[string]*process)
 	return os.Mkdir(kept, 0o700)
+}
+
+// killOwners ends what a script that failed left up.
+func killOwners(dir string) {
+	runs, err := live.List(context.Background(), dir)
+	if err != nil {
+		return // nothing was ever up
+	}
+	for _, run := range runs {
+		if owner, err := os.FindProcess(run.Info.PID); err == nil && run.Info.PID > 0 {
+			owner.Kill()
+		}
+	}
 }
 
 type processesKey struct{}

@@ -132,6 +132,14 @@ func (d *testDisplay) played(*record.Recording, outcome) {}
 
 func (d *testDisplay) up(outcome, string) {}
 
+func (d *testDisplay) note(text string) {
+	if d.live != nil {
+		d.live.note(text)
+		return
+	}
+	fmt.Fprintln(d.app.Stderr, text)
+}
+
 func (d *testDisplay) end(o outcome) {
 	if d.live != nil {
 		d.live.settle(func() {})

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 )
@@ -85,12 +84,13 @@ Exit code: 0, 1 where a step or an expectation failed, 2 where the run could not
 	return command
 }
 
+// interrupted is what a person is told after the first signal.
+const interrupted = "interrupted: taking it down; once more to leave at once"
+
 // attached does a job in this process.
 func (a *App) attached(ctx context.Context, j job, show display, opened func(folder string)) (outcome, error) {
 	var result outcome
-	err := untilSignal(ctx, func() {
-		fmt.Fprintf(a.Stderr, "interrupted: taking %s down; once more to leave at once\n", j.Plan.Name)
-	}, func(ctx context.Context) error {
+	err := untilSignal(ctx, func() { show.note(interrupted) }, func(ctx context.Context) error {
 		var err error
 		result, err = a.carryOut(ctx, j, show, hooks{opened: opened, ready: func(outcome) {}})
 		return err
