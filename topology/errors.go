@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Position is a place in a file: line and column count from 1, columns in characters.
@@ -86,8 +87,13 @@ type mistakes struct {
 	list   Errors
 }
 
-// add notes a mistake; advice says what would be right and may be empty.
+// add notes a mistake; advice says what would be right and may be empty. A value without a place is of the wrong type,
+// which has been noted.
 func (m *mistakes) add(at Position, message, advice string) {
+	if at == (Position{}) {
+		return
+	}
+	at = m.source.within(at)
 	m.list = append(m.list, &Error{
 		File: m.source.name, Line: at.Line, Col: at.Col, Message: message, Advice: advice, Source: m.source.line(at.Line),
 	})
@@ -113,12 +119,10 @@ type source struct {
 	lines []string // without line ends
 }
 
+// newSource splits a text into lines as YAML does (YAML 1.1, section 4.1.4), which positions go by.
 func newSource(name string, text []byte) *source {
-	lines := strings.Split(string(text), "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimSuffix(line, "\r")
-	}
-	return &source{name: name, lines: lines}
+	breaks := strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+	return &source{name: name, lines: strings.Split(breaks.Replace(string(text)), "\n")}
 }
 
 // line returns a line, from 1; empty where there is none.
@@ -127,6 +131,12 @@ func (s *source) line(n int) string {
 		return ""
 	}
 	return s.lines[n-1]
+}
+
+// within returns a position, or the end of the file where it lies behind it, as that of a value that is not written can.
+func (s *source) within(at Position) Position {
+	at.Line = min(at.Line, len(s.lines))
+	return Position{at.Line, min(at.Col, utf8.RuneCountInString(s.line(at.Line))+1)}
 }
 
 // place writes a position as plans have it: file:line:col.

@@ -117,14 +117,14 @@ func readYAML(src []byte, errs *mistakes) *value {
 		errs.add(start, "the file is empty", "a scenario has networks and nodes")
 		return nil
 	case err != nil:
-		syntaxError(src, err, errs)
+		syntaxError(err, errs)
 		return nil
 	}
 	switch err := decoder.Decode(&more); {
 	case err == nil:
 		errs.add(Position{max(1, more.Line), max(1, more.Column)}, "a second document begins here", "a scenario is one document: remove what follows the ---")
 	case !errors.Is(err, io.EOF):
-		syntaxError(src, err, errs)
+		syntaxError(err, errs)
 		return nil
 	}
 	r := reader{errs: errs}
@@ -245,19 +245,20 @@ const maxSearch = 500
 
 // syntaxError notes what is wrong with a file that is no YAML. The place is the first line from which on no beginning of
 // the file is YAML: yaml.v3 itself often names the start of the block that the mistake is in.
-func syntaxError(src []byte, err error, errs *mistakes) {
+func syntaxError(err error, errs *mistakes) {
 	message := yamlError.ReplaceAllString(err.Error(), "")
 	line := 1
 	if m := yamlError.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
 		_, _ = fmt.Sscan(m[1], &line) // digits, by the pattern
 	}
-	if ends := lineEnds(src); len(ends) <= maxSearch {
-		line = len(ends)
-		for line > 1 && !isYAML(src[:ends[line-2]]) {
+	lines := errs.source.lines
+	if len(lines) <= maxSearch {
+		line = len(lines)
+		for line > 1 && !isYAML(strings.Join(lines[:line-1], "\n")) {
 			line--
 		}
 	}
-	line = max(1, min(line, len(errs.source.lines)))
+	line = max(1, min(line, len(lines)))
 	written := errs.source.line(line)
 	indent := len(written) - len(strings.TrimLeft(written, " \t"))
 	at := Position{line, 1 + min(indent, max(0, len(written)-1))}
@@ -276,26 +277,12 @@ func syntaxError(src []byte, err error, errs *mistakes) {
 }
 
 // isYAML tells whether text is one or more whole documents.
-func isYAML(text []byte) bool {
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
+func isYAML(text string) bool {
+	decoder := yaml.NewDecoder(strings.NewReader(text))
 	for {
 		var n yaml.Node
 		if err := decoder.Decode(&n); err != nil {
 			return errors.Is(err, io.EOF)
 		}
 	}
-}
-
-// lineEnds returns where each line ends, its line end included.
-func lineEnds(src []byte) []int {
-	var ends []int
-	for i, b := range src {
-		if b == '\n' {
-			ends = append(ends, i+1)
-		}
-	}
-	if len(ends) == 0 || ends[len(ends)-1] < len(src) {
-		ends = append(ends, len(src))
-	}
-	return ends
 }
