@@ -123,11 +123,11 @@ func (z *Zone) found(name string, here node, qtype uint16) Found {
 	if set := here[qtype]; len(set) > 0 {
 		return Found{Kind: Positive, Records: set}
 	}
+	if qtype == dns.TypeANY && len(here) > 0 { // ANY is the type of an alias too, which is not followed then
+		return Found{Kind: Positive, Records: []dns.RR{Minimal(name, z.soa.Hdr.Ttl)}}
+	}
 	if set := here[dns.TypeCNAME]; len(set) > 0 {
 		return Found{Kind: Alias, Records: set, Target: set[0].(*dns.CNAME).Target}
-	}
-	if qtype == dns.TypeANY && len(here) > 0 {
-		return Found{Kind: Positive, Records: []dns.RR{Minimal(name, z.soa.Hdr.Ttl)}}
 	}
 	return Found{Kind: NoData, SOA: z.negative()}
 }

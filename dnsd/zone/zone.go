@@ -17,10 +17,10 @@ import (
 
 // Config is a zone as it is written.
 type Config struct {
-	Origin      string        // with or without the final dot
-	Records     []string      // master file lines, names relative to Origin
-	TTL         time.Duration // of records that name none
-	NegativeTTL time.Duration // of "no such name" and "no such data", where no SOA record says it; 0: DefaultNegativeTTL
+	Origin      string         // with or without the final dot
+	Records     []string       // master file lines, names relative to Origin
+	TTL         time.Duration  // of records that name none
+	NegativeTTL *time.Duration // of "no such name" and "no such data", where no SOA record says it; nil: DefaultNegativeTTL
 }
 
 // DefaultNegativeTTL is how long a negative answer may be cached (RFC 2308) where nothing else is said.
@@ -60,9 +60,11 @@ func Parse(c Config) (*Zone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zone %s: ttl %w", origin, err)
 	}
-	negative, err := seconds(c.NegativeTTL)
-	if err != nil {
-		return nil, fmt.Errorf("zone %s: negative ttl %w", origin, err)
+	negative := uint32(DefaultNegativeTTL / time.Second)
+	if c.NegativeTTL != nil {
+		if negative, err = seconds(*c.NegativeTTL); err != nil {
+			return nil, fmt.Errorf("zone %s: negative ttl %w", origin, err)
+		}
 	}
 	var errs []error
 	for _, line := range c.Records {
@@ -74,10 +76,15 @@ func Parse(c Config) (*Zone, error) {
 			errs = append(errs, fmt.Errorf("zone %s: record %q: %w", origin, strings.TrimSpace(line), err))
 		}
 	}
-	if err := errors.Join(append(errs, z.check()...)...); err != nil {
-		return nil, err
+	errs = append(errs, z.check()...)
+	if c.NegativeTTL != nil && len(z.nodes[origin][dns.TypeSOA]) > 0 {
+		errs = append(errs, fmt.Errorf("zone %s: negative ttl beside an SOA record: say it in the record's last number", origin))
 	}
-	return z, z.completeSOA(ttl, negative)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	z.complete(ttl, negative)
+	return z, nil
 }
 
 // ParseRecord reads the records of one master file line; names in it are relative to origin, ttl (seconds) is for those
@@ -190,33 +197,38 @@ func (z *Zone) check() []error {
 	return errs
 }
 
-// completeSOA makes up the SOA record where the records hold none.
-func (z *Zone) completeSOA(ttl, negative uint32) error {
+// complete makes up the SOA and NS records of the zone's own name where the records hold none (RFC 1035, section 5.2: a
+// zone has both). They name the same server: the first that the records name, or else the zone itself.
+func (z *Zone) complete(ttl, negative uint32) {
 	apex := z.nodes[z.origin]
 	if set := apex[dns.TypeSOA]; len(set) == 1 {
-		if negative != 0 {
-			return fmt.Errorf("zone %s: negative ttl beside an SOA record: say it in the record's last number", z.origin)
-		}
 		z.soa = set[0].(*dns.SOA)
-		return nil
+	} else {
+		z.soa = z.newSOA(ttl, negative)
+		apex[dns.TypeSOA] = []dns.RR{z.soa}
 	}
-	if negative == 0 {
-		negative = uint32(DefaultNegativeTTL / time.Second)
+	if len(apex[dns.TypeNS]) == 0 {
+		apex[dns.TypeNS] = []dns.RR{&dns.NS{
+			Hdr: dns.RR_Header{Name: z.origin, Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: ttl},
+			Ns:  z.soa.Ns,
+		}}
 	}
+}
+
+func (z *Zone) newSOA(ttl, negative uint32) *dns.SOA {
 	primary := z.origin
-	if servers := apex[dns.TypeNS]; len(servers) > 0 {
+	if servers := z.nodes[z.origin][dns.TypeNS]; len(servers) > 0 {
 		primary = servers[0].(*dns.NS).Ns
 	}
-	z.soa = &dns.SOA{
+	mailbox := below("hostmaster", z.origin)
+	if _, ok := dns.IsDomainName(mailbox); !ok { // too long
+		mailbox = z.origin
+	}
+	return &dns.SOA{
 		Hdr: dns.RR_Header{Name: z.origin, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
-		Ns:  primary, Mbox: below("hostmaster", z.origin),
+		Ns:  primary, Mbox: mailbox,
 		Serial: soaSerial, Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: negative,
 	}
-	if _, ok := dns.IsDomainName(z.soa.Mbox); !ok {
-		z.soa.Mbox = z.origin
-	}
-	apex[dns.TypeSOA] = []dns.RR{z.soa}
-	return nil
 }
 
 // parent is the name one label up; name must not be the root.
