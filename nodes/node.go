@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 
@@ -25,12 +26,19 @@ type Part struct {
 // Node is one node's roles.
 type Node struct {
 	names []string
-	roles map[string]role.Role
+	roles map[string]playing
 }
 
-// New makes the roles of a node from the kinds there are.
-func New(kinds []role.Kind, parts []Part) (*Node, error) {
-	n := &Node{roles: make(map[string]role.Role)}
+// playing is a role with the host it sees.
+type playing struct {
+	role.Role
+	host host.Host
+}
+
+// New makes the roles of a node from the kinds there are. hostFor gives each role the node's machine as it sees it:
+// one network and log for all, but randomness of its own, so that what one draws does not depend on the others.
+func New(kinds []role.Kind, parts []Part, hostFor func(role string) host.Host) (*Node, error) {
+	n := &Node{roles: make(map[string]playing)}
 	for _, part := range parts {
 		i := slices.IndexFunc(kinds, func(k role.Kind) bool { return k.Name == part.Role })
 		if i < 0 {
@@ -45,25 +53,27 @@ func New(kinds []role.Kind, parts []Part) (*Node, error) {
 			return nil, fmt.Errorf("role %s: %w", part.Role, err)
 		}
 		n.names = append(n.names, part.Role)
-		n.roles[part.Role] = r
+		n.roles[part.Role] = playing{r, hostFor(part.Role)}
 	}
 	return n, nil
 }
 
-// Serve plays every role until ctx ends, or one of them fails. It calls ready once, when all are ready.
-func (n *Node) Serve(ctx context.Context, h host.Host, ready func()) error {
+// Serve plays every role until ctx ends, or one of them fails. It calls ready once, when all are ready. What concerns the
+// node as a whole goes to log.
+func (n *Node) Serve(ctx context.Context, log *slog.Logger, ready func()) error {
 	group, roleCtx := errgroup.WithContext(ctx)
 	var waiting atomic.Int64
 	waiting.Store(int64(len(n.names)) + 1)
 	oneReady := func() {
 		if waiting.Add(-1) == 0 {
-			event.Emit(ctx, h.Log(), event.NodeReady{Roles: n.names})
+			event.Emit(ctx, log, event.NodeReady{Roles: n.names})
 			ready()
 		}
 	}
 	for _, name := range n.names {
 		group.Go(func() error {
-			err := n.roles[name].Serve(roleCtx, h, oneReady)
+			r := n.roles[name]
+			err := r.Serve(roleCtx, r.host, oneReady)
 			if err == nil && roleCtx.Err() == nil {
 				err = errors.New("ended before its time")
 			}
@@ -80,24 +90,24 @@ func (n *Node) Serve(ctx context.Context, h host.Host, ready func()) error {
 	if err != nil {
 		exit.Error = err.Error()
 	}
-	event.Emit(ctx, h.Log(), exit)
+	event.Emit(ctx, log, exit)
 	return err
 }
 
 // Do has one of the roles carry out an action and returns the result as JSON.
-func (n *Node) Do(ctx context.Context, h host.Host, roleName, action string, args json.RawMessage) (json.RawMessage, error) {
+func (n *Node) Do(ctx context.Context, roleName, action string, args json.RawMessage) (json.RawMessage, error) {
 	r, ok := n.roles[roleName]
 	if !ok {
 		return nil, fmt.Errorf("this node does not play the role %s", roleName)
 	}
-	actor, ok := r.(role.Actor)
+	actor, ok := r.Role.(role.Actor)
 	if !ok {
 		return nil, fmt.Errorf("role %s has no actions", roleName)
 	}
 	if len(args) == 0 {
 		args = json.RawMessage("{}")
 	}
-	result, err := actor.Do(ctx, h, action, args)
+	result, err := actor.Do(ctx, r.host, action, args)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", action, err)
 	}

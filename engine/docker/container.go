@@ -142,6 +142,8 @@ func sysctls(node *topology.Node) map[string]string {
 		"net.ipv6.conf.default.disable_ipv6":  "0",
 		"net.ipv6.conf.default.accept_dad":    "0", // addresses come from the plan, each once
 		"net.ipv6.conf.default.accept_ra":     "0", // and so do routes
+		"net.ipv4.icmp_ratelimit":             "0", // every packet that is thrown away gets its word: traceroute counts on it
+		"net.ipv6.icmp.ratelimit":             "0",
 	}
 	if node.Router != nil {
 		s["net.ipv4.ip_forward"] = "1"

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/netip"
 	"sync"
@@ -39,6 +40,8 @@ type Start struct {
 // Run serves the engine over in and out until in ends, which takes the node down, or a role fails: that is the error.
 func Run(ctx context.Context, in io.Reader, out io.Writer, kinds []role.Kind) error {
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go reap(ctx)
 	a := &agent{out: control.NewWriter(out), kinds: kinds, fail: cancel}
 	err := control.Serve(ctx, in, a.out, a.handle)
 	a.stop()
@@ -58,7 +61,6 @@ type agent struct {
 
 	mu    sync.Mutex
 	node  *nodes.Node
-	host  host.Host
 	end   context.CancelFunc // of the roles
 	ended chan struct{}      // closed when they have ended
 }
@@ -87,22 +89,24 @@ func (a *agent) handle(ctx context.Context, op string, params json.RawMessage) (
 }
 
 func (a *agent) start(ctx context.Context, start Start) error {
-	node, err := nodes.New(a.kinds, start.Parts)
-	if err != nil {
-		return err
-	}
 	servers := make([]netip.AddrPort, 0, len(start.NameServers))
 	for _, addr := range start.NameServers {
 		servers = append(servers, netip.AddrPortFrom(addr, 53))
 	}
-	h := hostkernel.New(hostkernel.Options{
-		Log:         event.NewLogger(start.Node, a.out),
-		Seed:        start.Seed,
-		NameServers: servers,
-		WriteFile: func(name string, data []byte) error {
-			return a.out.Write(control.Line{File: name, Data: data})
-		},
+	log := event.NewLogger(start.Node, a.out)
+	node, err := nodes.New(a.kinds, start.Parts, func(role string) host.Host {
+		return hostkernel.New(hostkernel.Options{
+			Log:         log,
+			Seed:        roleSeed(start.Seed, role),
+			NameServers: servers,
+			WriteFile: func(name string, data []byte) error {
+				return a.out.Write(control.Line{File: name, Data: data})
+			},
+		})
 	})
+	if err != nil {
+		return err
+	}
 	// The roles outlive the request that starts them.
 	rolesCtx, end := context.WithCancel(context.WithoutCancel(ctx))
 	ready, ended := make(chan struct{}), make(chan struct{})
@@ -113,13 +117,13 @@ func (a *agent) start(ctx context.Context, start Start) error {
 		end()
 		return errors.New("the node has been started already")
 	}
-	a.node, a.host, a.end, a.ended = node, h, end, ended
+	a.node, a.end, a.ended = node, end, ended
 	a.mu.Unlock()
 
 	var failure error
 	go func() {
 		defer close(ended)
-		failure = node.Serve(rolesCtx, h, func() { close(ready) })
+		failure = node.Serve(rolesCtx, log, func() { close(ready) })
 	}()
 	select {
 	case <-ready:
@@ -139,7 +143,7 @@ func (a *agent) start(ctx context.Context, start Start) error {
 
 func (a *agent) do(ctx context.Context, call engine.Call) (json.RawMessage, error) {
 	a.mu.Lock()
-	node, h := a.node, a.host
+	node := a.node
 	a.mu.Unlock()
 	if node == nil {
 		return nil, errors.New("the node has not been started")
@@ -147,7 +151,7 @@ func (a *agent) do(ctx context.Context, call engine.Call) (json.RawMessage, erro
 	if call.Trace != "" {
 		ctx = event.WithTrace(ctx, call.Trace, call.Parent)
 	}
-	return node.Do(ctx, h, call.Role, call.Action, call.Args)
+	return node.Do(ctx, call.Role, call.Action, call.Args)
 }
 
 func (a *agent) stop() {
@@ -158,4 +162,11 @@ func (a *agent) stop() {
 		end()
 		<-ended
 	}
+}
+
+// roleSeed is the seed of one role of a node.
+func roleSeed(node uint64, role string) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, role) // never fails: hash.Hash
+	return node ^ h.Sum64()
 }

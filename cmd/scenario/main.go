@@ -1,0 +1,24 @@
+// Command scenario brings networks from files to life and shows what happens in them. The same program is the first
+// process of its containers.
+package main
+
+import (
+	"os"
+
+	"scenario/internal/cli"
+	"scenario/nodes"
+	"scenario/scenarios"
+)
+
+func main() {
+	app := cli.App{
+		Engines: engines(),
+		Kinds:   nodes.Kinds(scenarios.Sites()),
+		Library: scenarios.Files(),
+		Agents:  agents(),
+		Stdin:   os.Stdin,
+		Stdout:  os.Stdout,
+		Stderr:  os.Stderr,
+	}
+	os.Exit(app.Main(os.Args[1:]))
+}

@@ -1,0 +1,25 @@
+package nodes
+
+import (
+	"io/fs"
+
+	"scenario/nodes/browser"
+	"scenario/nodes/chat"
+	"scenario/nodes/client"
+	"scenario/nodes/dns"
+	"scenario/nodes/role"
+	"scenario/nodes/router"
+	"scenario/nodes/web"
+)
+
+// Kinds lists the roles there are, by name. sites holds the sites that web servers can name, a folder each.
+func Kinds(sites fs.FS) []role.Kind {
+	return []role.Kind{
+		browser.Kind(),
+		chat.Kind(),
+		client.Kind(),
+		dns.Kind(),
+		router.Kind(),
+		web.Kind(sites),
+	}
+}

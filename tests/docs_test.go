@@ -1,0 +1,153 @@
+package tests
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// elsewhere are commands of the documentation that another test or CI runs, by their first words.
+var elsewhere = map[string]string{
+	".ci/":                 "CI itself",
+	"go test":              "this is it",
+	"SCENARIO_REQUIRE=":    "CI itself",
+	"go build":             "CI itself",
+	"docker compose":       "TestCompose",
+	"docker-compose":       "TestCompose",
+	"docker image rm":      "it would end other tests' images",
+	"scenario completion":  "TestCompletion of internal/cli",
+	"scenario up browse.y": "TestLibrary runs the file",
+}
+
+// Every command and every scenario of README.md and docs is what it says: scenarios hold, commands succeed.
+//
+// A yaml block is a whole scenario; where its first line is a comment that begins with a file's name, it is kept under
+// that name for the commands that follow. A sh block holds commands, one a line; "go run ./cmd/scenario" and "scenario"
+// are the program under test, run in the folder of the page's files.
+func TestDocumentation(t *testing.T) {
+	requireDocker(t)
+	for _, page := range pages(t) {
+		t.Run(page, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("..", page))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			for _, block := range blocks(string(text)) {
+				switch block.language {
+				case "yaml":
+					runYAML(t, dir, block)
+				case "sh":
+					runShell(t, dir, block)
+				}
+			}
+		})
+	}
+}
+
+// pages lists README.md and what is below docs, roles' pages included.
+func pages(t *testing.T) []string {
+	t.Helper()
+	pages := []string{"README.md"}
+	for _, root := range []string{"docs", "nodes"} {
+		err := fs.WalkDir(os.DirFS(".."), root, func(path string, _ fs.DirEntry, err error) error {
+			if filepath.Ext(path) == ".md" {
+				pages = append(pages, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pages
+}
+
+// block is a fenced block of a page.
+type block struct {
+	language, text string
+	line           int
+}
+
+func blocks(page string) []block {
+	var (
+		all    []block
+		inside bool
+		one    block
+	)
+	for i, line := range strings.Split(page, "\n") {
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case isFence && !inside:
+			inside, one = true, block{language: fence, line: i + 1}
+		case isFence:
+			inside = false
+			all = append(all, one)
+		case inside:
+			one.text += line + "\n"
+		}
+	}
+	return all
+}
+
+func runYAML(t *testing.T, dir string, b block) {
+	t.Helper()
+	name := "example.yaml"
+	if named := regexp.MustCompile(`^# ([a-z0-9-]+\.yaml)\b`).FindStringSubmatch(b.text); named != nil {
+		name = named[1]
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(b.text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := scenario(t, dir, "test", "--trust", name); got.code != 0 {
+		t.Errorf("the scenario at line %d does not hold:\n%s%s", b.line, got.stdout, got.stderr)
+	}
+}
+
+func runShell(t *testing.T, dir string, b block) {
+	t.Helper()
+	for line := range strings.Lines(b.text) {
+		command, _, _ := strings.Cut(strings.TrimSpace(line), " #")
+		command = strings.TrimSpace(command)
+		if command == "" || strings.HasPrefix(command, "#") || isElsewhere(command) {
+			continue
+		}
+		command = regexp.MustCompile(`^(go run \./cmd/scenario|scenario)\b`).ReplaceAllString(command, binary())
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+		cmd.Dir = dir
+		if got := runCommand(t, cmd); got.code != 0 {
+			t.Errorf("line %d: %s: exit code %d\n%s%s", b.line, command, got.code, got.stdout, got.stderr)
+		}
+	}
+}
+
+func isElsewhere(command string) bool {
+	command = strings.Replace(command, "go run ./cmd/scenario", "scenario", 1)
+	for prefix := range elsewhere {
+		if strings.HasPrefix(command, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Links between the pages lead somewhere.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, page := range slices.Concat(pages(t), []string{"AGENTS.md"}) {
+		text, err := os.ReadFile(filepath.Join("..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join("..", filepath.Dir(page), found[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
