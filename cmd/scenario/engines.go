@@ -12,7 +12,6 @@ import (
 	"scenario/engine/docker/fabric"
 	"scenario/internal/cli"
 	"scenario/nodes/role"
-	"scenario/scenarios"
 )
 
 // The hidden commands, as containers and the Docker engine call them.
@@ -54,7 +53,7 @@ func agents(kinds []role.Kind) []cli.Agent {
 			Name: nodeCommand,
 			Doc:  "Be the first process of a node's container",
 			Run: func(ctx context.Context, _ []string, in io.Reader, out io.Writer) error {
-				return agent.Run(ctx, in, out, nodes.Kinds(scenarios.Sites()))
+				return agent.Run(ctx, in, out, kinds)
 			},
 		},
 		{

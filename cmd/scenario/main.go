@@ -11,11 +11,12 @@ import (
 )
 
 func main() {
+	kinds := nodes.Kinds(scenarios.Sites())
 	app := cli.App{
 		Engines: engines(),
-		Kinds:   nodes.Kinds(scenarios.Sites()),
+		Kinds:   kinds,
 		Library: scenarios.Files(),
-		Agents:  agents(),
+		Agents:  agents(kinds),
 		Stdin:   os.Stdin,
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
