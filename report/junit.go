@@ -45,7 +45,8 @@ type (
 )
 
 // JUnit writes runs as a JUnit file: a test suite for each, with a test case for each step and one for each expectation.
-// What never ran, or was never checked, is skipped. The only errors are those of w.
+// What never ran, or was never checked, is skipped; where no failure tells why, the run itself is one, so that a run that
+// ended too early is not taken for one that passed. The only errors are those of w.
 func JUnit(w io.Writer, runs ...*record.Recording) error {
 	var suites junitSuites
 	for _, rec := range runs {
@@ -77,6 +78,12 @@ func newSuite(r *run) junitSuite {
 		if e.step == nil {
 			suite.add(r.expectCase(e))
 		}
+	}
+	if suite.Skipped > 0 && suite.Failures == 0 {
+		early := r.newCase("the run came to its end", "")
+		early.Time = junitTime(0)
+		early.Failure = &junitFailure{"the run ended before its steps did", "run", "look at " + record.EventsFile}
+		suite.add(early)
 	}
 	if n := len(r.records); n > 0 {
 		suite.At = r.records[0].Time.UTC().Format("2006-01-02T15:04:05")
