@@ -1,0 +1,97 @@
+package dns
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+)
+
+func TestOptionErrors(t *testing.T) {
+	tests := []struct{ name, options, want string }{
+		{"unknown option", `{"zone": {}}`, `options: json: unknown field "zone"`},
+		{"unknown option of a zone", `{"zones": {"a": {"record": []}}}`, `options: json: unknown field "record"`},
+		{"duration", `{"zones": {"a": {"ttl": "5"}}}`, `options: time: missing unit in duration "5"`},
+		{"negative duration", `{"zones": {"a": {"negative_ttl": "-1s"}}}`, `options: duration -1s is negative`},
+		{"twice", `{"zones": {"a": {}, "A.": {}}}`, `zone a. is there twice`},
+		{"everything at once", `{
+			"zones": {"a": {"records": ["www A 1.2.3"]}, "b..c": {}},
+			"hints": ["a.example. NS b.", ". TXT x", "x"],
+			"listen": ["all", ":99999", "10.0.0.1:53"],
+			"ignore": ["a..b"]}`, strings.Join([]string{
+			`zone a.: record "www A 1.2.3": bad A A: "1.2.3" at line: 1:11`,
+			`zone "b..c": not a domain name`,
+			`hint "a.example. NS b.": only servers of the root are hints`,
+			`hint ". TXT x": not an NS, A or AAAA record`,
+			`hint "x": not a TTL: "x" at line: 1:1`,
+			`listen "all": want IP:port, IP or :port`,
+			`listen ":99999": not a port`,
+			`ignore "a..b": not a domain name`,
+		}, "\n")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Kind().New(json.RawMessage(test.options))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if diff := cmp.Diff(test.want, err.Error()); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The README's examples make a role, and it names every option.
+func TestREADME(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
+	if len(examples) < 3 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	for _, example := range examples {
+		var node struct{ DNS map[string]any }
+		if err := yaml.Unmarshal(example[1], &node); err != nil {
+			t.Fatal(err)
+		}
+		options, err := json.Marshal(node.DNS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Kind().New(options); err != nil {
+			t.Errorf("%s: %v", example[1], err)
+		}
+	}
+	for _, of := range []any{Options{}, Zone{}} {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(of)) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if !strings.Contains(string(readme), "| `"+name+"` |") {
+				t.Errorf("the README has no row for %s", name)
+			}
+		}
+	}
+}
+
+// FuzzOptions: whatever the options are, they make a role or an error.
+func FuzzOptions(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `null`, `[`, `{"recursive": true, "hints": [". NS a.", "a. A 192.0.2.1"], "listen": [":53", "::1", "[::1]:5"]}`,
+		`{"zones": {".": null, "a": {"records": ["* TXT x"], "ttl": "1s", "negative_ttl": "0s"}}, "ignore": ["a"]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		made, err := Kind().New(text)
+		if (made == nil) == (err == nil) {
+			t.Errorf("%s: %v, %v", text, made, err)
+		}
+	})
+}
