@@ -24,6 +24,7 @@ import (
 	"scenario/dnsd/zone"
 	"scenario/event"
 	"scenario/host"
+	"scenario/host/errno"
 )
 
 const (
@@ -91,18 +92,27 @@ func (s *Server) open(ctx context.Context, group, work, conns *errgroup.Group, a
 	for _, addr := range addrs {
 		packets, err := s.host.ListenPacket(ctx, "udp", addr.String())
 		if err != nil {
-			return fmt.Errorf("listen on udp %s: %w", addr, err)
+			return s.cannotListen(ctx, "udp", addr, err)
 		}
 		group.Go(func() error { return s.serveUDP(ctx, packets, work) })
 		listener, err := s.host.Listen(ctx, "tcp", addr.String())
 		if err != nil {
-			return fmt.Errorf("listen on tcp %s: %w", addr, err)
+			return s.cannotListen(ctx, "tcp", addr, err)
 		}
 		group.Go(func() error { return s.serveTCP(ctx, listener, conns) })
 		event.Emit(ctx, s.host.Log(), event.SocketListen{Network: "udp", Local: packets.LocalAddr().String()})
 		event.Emit(ctx, s.host.Log(), event.SocketListen{Network: "tcp", Local: listener.Addr().String()})
 	}
 	return nil
+}
+
+// cannotListen tells of a socket that could not be opened and returns the error that names it.
+func (s *Server) cannotListen(ctx context.Context, network string, addr netip.AddrPort, err error) error {
+	event.Emit(ctx, s.host.Log(), event.SocketError{
+		Network: network, Op: "listen", Local: addr.String(),
+		Errno: errno.Name(err), Error: err.Error(), Meaning: errno.Meaning(err),
+	})
+	return fmt.Errorf("listen on %s %s: %w", network, addr, err)
 }
 
 func (s *Server) serveUDP(ctx context.Context, packets net.PacketConn, work *errgroup.Group) error {

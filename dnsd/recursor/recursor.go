@@ -174,9 +174,6 @@ func (r *Recursor) follow(name string, qtype uint16, ask func(name string) (resp
 		if seen[canonical] {
 			return result, fmt.Errorf("the alias %s leads back to itself", name)
 		}
-		if len(seen) > maxAliases {
-			return result, fmt.Errorf("more than %d aliases in a row, the last leads to %s", maxAliases, name)
-		}
 		seen[canonical] = true
 
 		if found := r.zones.Lookup(name, qtype); found.Kind != zone.NotServed && found.Kind != zone.Referral {
@@ -200,6 +197,9 @@ func (r *Recursor) follow(name string, qtype uint16, ask func(name string) (resp
 		for _, set := range heard.sets {
 			result.Answer = append(result.Answer, set...)
 		}
+		if result.aliases() > maxAliases {
+			return result, fmt.Errorf("more than %d aliases in a row, the last leads to %s", maxAliases, heard.target)
+		}
 		if heard.soa != nil {
 			result.Authority = []dns.RR{heard.soa}
 		}
@@ -215,6 +215,17 @@ func (r *Recursor) follow(name string, qtype uint16, ask func(name string) (resp
 		}
 		return result, nil
 	}
+}
+
+// aliases is how many the answer has so far.
+func (result Result) aliases() int {
+	n := 0
+	for _, rr := range result.Answer {
+		if rr.Header().Rrtype == dns.TypeCNAME {
+			n++
+		}
+	}
+	return n
 }
 
 // local ends the result with what an own zone has.
