@@ -143,7 +143,7 @@ func (t *teller) newConns(requests []*exchange) {
 		more = append(more, port(c.local))
 	}
 	if len(more) > 0 {
-		t.note("", say("and from "+strings.TrimPrefix(count(len(more), "more port"), "1 ")+": "+listed(more, 8)))
+		t.note("", say("and from "+count(len(more), "more port")+": "+listed(more, 8)))
 	}
 }
 

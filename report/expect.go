@@ -108,7 +108,8 @@ func (e expected) lines() []line {
 	that := clean(strings.Join(strings.Fields(e.That), " "))
 	switch e.verdict {
 	case passed:
-		return []line{{tree: "", at: "ok", text: in(faint, "expected: ").say(that)}}
+		// A person reads the reason more easily than the expression, which matters once it fails.
+		return []line{{tree: "", at: "ok", text: in(faint, "expected: ").say(cmp.Or(clean(e.Because), that))}}
 	case notChecked:
 		return []line{{tree: "", at: "not run", text: in(faint, "expected: ").say(that)}}
 	}

@@ -5,8 +5,14 @@ package tests
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -30,7 +36,7 @@ var rules = []rule{
 	},
 	{
 		in:   []string{"nodes", "dnsd"},
-		deny: []string{"scenario/host/kernel", "scenario/host/netstack", "os", "os/exec", "syscall", "golang.org/x/sys/unix", "crypto/rand"},
+		deny: []string{"scenario/host/kernel", "scenario/host/netstack", "os/exec", "golang.org/x/sys/unix", "crypto/rand"},
 		why:  "network, files and randomness come from the host, or virtual time and other engines break",
 	},
 	{
@@ -89,6 +95,61 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What roles and DNS servers may use of packages that reach the machine: names of errors and types, no calls.
+var harmless = map[string]*regexp.Regexp{
+	"os":      regexp.MustCompile(`^(Err[A-Z]\w*)$`),
+	"syscall": regexp.MustCompile(`^(E[A-Z0-9]+|Errno)$`),
+	"net":     regexp.MustCompile(`^([A-Z]\w*(Addr|Error|Conn|Listener|AddrPort)|IP|IPNet|Addr|Conn|Listener|Error|Err[A-Z]\w*|(Join|Split)HostPort|ParseIP|ParseMAC|Buffers|HardwareAddr|Flags|Flag[A-Z]\w*|IPv4|CIDRMask)$`),
+	"http":    regexp.MustCompile(`^[A-Z]`),
+}
+
+// Roles reach the machine through their host only, or they could not run in another engine and in virtual time.
+func TestRolesUseTheHost(t *testing.T) {
+	forbidden := regexp.MustCompile(`^http\.(Get|Head|Post|PostForm|ListenAndServe\w*|Serve\w*TLS|Default(Client|Transport|ServeMux)|Handle|HandleFunc)$`)
+	for _, root := range []string{"../nodes", "../dnsd"} {
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "memnet") {
+				return err
+			}
+			set := token.NewFileSet()
+			file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				selector, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				pkg, ok := selector.X.(*ast.Ident)
+				if !ok || !imports(file, pkg.Name) {
+					return true
+				}
+				use := pkg.Name + "." + selector.Sel.Name
+				if allowed := harmless[pkg.Name]; allowed != nil && !allowed.MatchString(selector.Sel.Name) || forbidden.MatchString(use) {
+					t.Errorf("%s: %s reaches the machine past the host", set.Position(n.Pos()), use)
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// imports says whether the file imports a package of the standard library by that name.
+func imports(file *ast.File, name string) bool {
+	for _, spec := range file.Imports {
+		path := strings.Trim(spec.Path.Value, `"`)
+		if spec.Name == nil && (path == name || path == "net/"+name) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestNoInitFunctions(t *testing.T) {

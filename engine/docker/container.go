@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
@@ -46,12 +45,13 @@ type launcher struct {
 	image    string
 	run      string // label
 	name     string
+	owner    string
 }
 
 // request describes a container: no network, no capabilities, nothing to write but temporary files, removed when it
 // ends.
 func (l *launcher) request(name, node, image string, command []string) testcontainers.ContainerRequest {
-	labels := map[string]string{labelRun: l.run, labelName: l.name}
+	labels := map[string]string{labelRun: l.run, labelName: l.name, labelOwner: l.owner}
 	if node != "" {
 		labels[labelNode] = node
 	}
@@ -122,7 +122,11 @@ func (l *launcher) node(ctx context.Context, node *topology.Node, out output) (*
 func (l *launcher) program(ctx context.Context, node *topology.Node, network string, out output) (*process, error) {
 	req := l.request(node.Name+"-program", node.Name, node.Program.Image, node.Program.Command)
 	req.Env = node.Program.Environment
-	req.Files = volumeFiles(node.Program.Volumes)
+	req.LifecycleHooks = []testcontainers.ContainerLifecycleHooks{{
+		PostCreates: []testcontainers.ContainerHook{func(ctx context.Context, c testcontainers.Container) error {
+			return copyVolumes(ctx, l.provider.Client(), c.GetContainerID(), node.Program.Volumes)
+		}},
+	}}
 	req.ConfigModifier = func(c *container.Config) { c.AttachStdout, c.AttachStderr = true, true }
 	// An image expects what Docker gives it: its own user, Docker's default capabilities and a root it can write to.
 	req.HostConfigModifier = func(h *container.HostConfig) {
@@ -236,13 +240,4 @@ func (p *process) receive(out output) {
 	// An error here is the end of the container as seen from the connection; how it ended, its exit code tells.
 	_ = p.control.Receive(lines, out.sink, out.file, plain("stdout"))
 	lines.Close()
-}
-
-// volumeFiles are what is copied into a program's container.
-func volumeFiles(volumes []topology.Volume) []testcontainers.ContainerFile {
-	files := make([]testcontainers.ContainerFile, 0, len(volumes))
-	for _, v := range volumes {
-		files = append(files, testcontainers.ContainerFile{HostFilePath: v.Source, ContainerFilePath: path.Clean(v.Target), FileMode: 0o644})
-	}
-	return files
 }

@@ -10,18 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
-
-	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/log"
 
 	"scenario/engine"
 	"scenario/topology"
@@ -29,9 +21,10 @@ import (
 
 // Labels on everything that this engine makes.
 const (
-	labelRun   = "scenario.run"  // one run: its name and a random suffix
-	labelName  = "scenario.name" // the run's name
-	labelNode  = "scenario.node" // the node; absent on the fabric
+	labelRun   = "scenario.run"   // one run: its name and a random suffix
+	labelName  = "scenario.name"  // the run's name
+	labelOwner = "scenario.owner" // the process that holds the run: MACHINE/PID
+	labelNode  = "scenario.node"  // the node; absent on the fabric
 	labelImage = "scenario.image"
 )
 
@@ -83,67 +76,6 @@ func (e *Engine) Check(ctx context.Context, plan *topology.Plan) error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// Available says whether a Docker engine answers here at all; the error tells what to do.
-func Available(ctx context.Context) error {
-	provider, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	return provider.Close()
-}
-
-// connectOnce keeps testcontainers from racing on the environment while it reads its configuration.
-var connectOnce sync.Mutex
-
-// connect returns a provider whose engine has answered.
-func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
-	connectOnce.Lock()
-	defer connectOnce.Unlock()
-	// The reaper of testcontainers would have to be pulled, and leases do its work. Its only switch is this variable.
-	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
-		return nil, err
-	}
-	log.SetDefault(silent{})
-	provider, err := testcontainers.NewDockerProvider(
-		testcontainers.WithLogger(silent{}),
-		// Without it testcontainers makes a network of its own and attaches every container to it.
-		testcontainers.WithDefaultBridgeNetwork(testcontainers.Bridge),
-	)
-	if err != nil {
-		return nil, explain(err)
-	}
-	if _, err := provider.Client().Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		return nil, explain(err)
-	}
-	return provider, nil
-}
-
-// silent drops what testcontainers would print: progress goes to the run's output.
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-
-// explain turns an error of connecting into one that says what to do.
-func explain(err error) error {
-	host := os.Getenv("DOCKER_HOST")
-	if host == "" {
-		host = "the default socket or context"
-	}
-	advice := "is Docker installed and running? DOCKER_HOST names another engine"
-	var dns *net.DNSError
-	switch {
-	case errors.Is(err, fs.ErrPermission), strings.Contains(err.Error(), "permission denied"):
-		advice = "add yourself to the group docker (sudo usermod -aG docker $USER, then log in again), or use rootless Docker"
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
-		advice = "start it (sudo systemctl start docker), or set DOCKER_HOST to one that runs"
-	case errors.As(err, &dns):
-		advice = "check the host name in DOCKER_HOST"
-	case strings.Contains(err.Error(), "is too new"), strings.Contains(err.Error(), "is too old"):
-		advice = "its API version does not fit: update Docker, or unset DOCKER_API_VERSION"
-	}
-	return fmt.Errorf("no Docker engine at %s: %s: %w", host, advice, err)
 }
 
 func minor(version string) int {

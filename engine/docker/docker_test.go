@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -378,5 +379,30 @@ func TestMachinePrograms(t *testing.T) {
 	}
 	if code != 7 || stdout.String() != "hello\nfrom outside\n" || stderr.String() != "oops\n" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, &stdout, &stderr)
+	}
+}
+
+// R41: what is left of a dead owner's run is swept by name; a run that is held is not.
+func TestSweep(t *testing.T) {
+	e := requireDocker(t)
+	p := plan("docker-test-sweep")
+	start(t, e, p)
+	if n, err := e.Sweep(t.Context(), p.Name); n != 0 || err != nil {
+		t.Errorf("swept %d containers of a run that is held: %v", n, err)
+	}
+	gone := exec.Command("true")
+	if err := gone.Run(); err != nil {
+		t.Fatal(err)
+	}
+	machine, _, _ := strings.Cut(thisOwner(), "/")
+	for owner, want := range map[string]bool{
+		thisOwner(): false,
+		fmt.Sprintf("%s/%d", machine, gone.Process.Pid): true,
+		"elsewhere/1": false,
+		"":            false,
+	} {
+		if got := ownerGone(owner); got != want {
+			t.Errorf("owner %q is gone: %v, want %v", owner, got, want)
+		}
 	}
 }

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -76,12 +80,64 @@ func removeContainer(ctx context.Context, api client.APIClient, id string) error
 	return fmt.Errorf("remove container %.12s: %w", id, err)
 }
 
-// Sweep removes every container of the runs of that name, whoever started them, and returns how many there were.
+// Sweep removes every container of the runs of that name (empty: of all) whose owner was a process of this machine and
+// is gone, and returns how many there were. A run that is still held is its owner's to end.
 func (e *Engine) Sweep(ctx context.Context, name string) (int, error) {
 	provider, err := connect(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer provider.Close()
-	return removeRun(ctx, provider.Client(), labelName, name)
+	api := provider.Client()
+	labelled := labelName
+	if name != "" {
+		labelled += "=" + name
+	}
+	found, err := api.ContainerList(ctx, client.ContainerListOptions{
+		All: true, Filters: make(client.Filters).Add("label", labelled),
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look for what is left of %s: %w", name, err)
+	}
+	swept := make(map[string]bool)
+	total := 0
+	for _, c := range found.Items {
+		run := c.Labels[labelRun]
+		if swept[run] || !ownerGone(c.Labels[labelOwner]) {
+			continue
+		}
+		swept[run] = true
+		n, err := removeRun(ctx, api, labelRun, run)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// thisOwner names this process among those of all machines that use an engine.
+func thisOwner() string {
+	machine, err := os.Hostname()
+	if err != nil {
+		machine = "unknown"
+	}
+	return machine + "/" + strconv.Itoa(os.Getpid())
+}
+
+// ownerGone says whether an owner was a process of this machine that does not run any more. Of another machine's nothing
+// is known.
+func ownerGone(owner string) bool {
+	machine, number, _ := strings.Cut(owner, "/")
+	pid, err := strconv.Atoi(number)
+	ours, _, _ := strings.Cut(thisOwner(), "/")
+	if err != nil || machine != ours {
+		return false
+	}
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = process.Release() }()
+	return errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }

@@ -67,13 +67,14 @@ func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Outp
 	if err != nil {
 		return nil, errors.Join(err, provider.Close())
 	}
+	out.Progress("", "starting")
 	label := plan.Name + "-" + randomSuffix()
 	guard, err := startJanitor(e.options.Janitor, label)
 	if err != nil {
 		return nil, errors.Join(err, provider.Close())
 	}
 	r := &run{
-		launcher: &launcher{provider: provider, image: image, run: label, name: plan.Name},
+		launcher: &launcher{provider: provider, image: image, run: label, name: plan.Name, owner: thisOwner()},
 		plan:     plan, out: out, janitor: guard,
 		members: make(map[string]*member),
 		lost:    make(chan error, 1),
