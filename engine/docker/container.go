@@ -167,6 +167,9 @@ func machineFiles() []string {
 
 // mountMachine gives a container this machine's programs, read-only.
 func mountMachine(h *container.HostConfig) {
+	// ping, mtr and tcpdump want raw sockets, and some cannot even be started without the capability. The sockets are
+	// those of the node's own network.
+	h.CapAdd = []string{"NET_RAW"}
 	h.Binds = []string{"/usr:/usr:ro"}
 	for _, name := range machineFiles() {
 		if _, err := os.Stat(name); err == nil {
