@@ -110,6 +110,7 @@ type network struct {
 // node is a node in the making.
 type node struct {
 	*Entry[NodeSpec]
+	index     int     // among the nodes by name
 	ports     []*port // in the order of the file
 	router    bool
 	outside   map[*network]bool // networks that it masquerades what leaves through them
@@ -165,7 +166,8 @@ func newCompiler(spec *Spec, opts Options, errs *mistakes) *compiler {
 		})
 	}
 	slices.SortFunc(c.nodes, func(a, b *node) int { return strings.Compare(a.Name, b.Name) })
-	for _, n := range c.nodes {
+	for index, n := range c.nodes {
+		n.index = index
 		for i := range n.Value.Networks {
 			attachment := &n.Value.Networks[i]
 			if network := c.named[attachment.Name]; network != nil {

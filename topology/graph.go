@@ -10,13 +10,41 @@ func (n *node) passes(from *network, f family) bool {
 // routed says whether routes of a family can lead to a network.
 func (n *network) routed(f family) bool { return n.subnets[f].IsValid() && !n.Value.Internal }
 
-// distances returns how many routers a packet passes from each router, itself included, to a network.
-func distances(to *network, f family) map[*node]int {
-	distance := make(map[*node]int)
+// entrances returns the ports by which routers take in packets of a family from a network to pass them on.
+func (n *network) entrances(f family) []*port {
+	var ports []*port
+	for _, p := range n.ports {
+		if p.node.passes(n, f) && p.addr(f).IsValid() {
+			ports = append(ports, p)
+		}
+	}
+	return ports
+}
+
+// graph is the network as packets of one family see it.
+type graph struct {
+	family    family
+	nodes     int
+	entrances map[*network][]*port
+}
+
+func (c *compiler) graph(f family) *graph {
+	g := &graph{family: f, nodes: len(c.nodes), entrances: make(map[*network][]*port)}
+	for _, n := range c.networks {
+		g.entrances[n] = n.entrances(f)
+	}
+	return g
+}
+
+// distances returns how many routers a packet passes from each router, itself included, to a network: by the node's
+// index; 0 where there is no way.
+func (g *graph) distances(to *network) []int {
+	distance := make([]int, g.nodes)
+	crossed := make(map[*network]bool)
 	var edge []*node
 	for _, p := range to.ports {
 		if p.node.router {
-			distance[p.node] = 1
+			distance[p.node.index] = 1
 			edge = append(edge, p.node)
 		}
 	}
@@ -24,12 +52,13 @@ func distances(to *network, f family) map[*node]int {
 		var next []*node
 		for _, r := range edge {
 			for _, p := range r.ports {
-				if !r.passes(p.network, f) {
+				if crossed[p.network] || !r.passes(p.network, g.family) {
 					continue
 				}
+				crossed[p.network] = true
 				for _, before := range p.network.ports {
-					if _, seen := distance[before.node]; before.node.router && !seen {
-						distance[before.node] = distance[r] + 1
+					if before.node.router && distance[before.node.index] == 0 {
+						distance[before.node.index] = distance[r.index] + 1
 						next = append(next, before.node)
 					}
 				}
@@ -48,11 +77,10 @@ type way struct {
 }
 
 // ways visits every first step from a node to a network, given the routers' distances to it.
-func (n *node) ways(distance map[*node]int, f family, visit func(way)) {
-	for _, out := range n.ports {
-		for _, p := range out.network.ports {
-			hops, leads := distance[p.node]
-			if p.node != n && leads && p.node.passes(out.network, f) && p.addr(f).IsValid() {
+func (g *graph) ways(from *node, distance []int, visit func(way)) {
+	for _, out := range from.ports {
+		for _, p := range g.entrances[out.network] {
+			if hops := distance[p.node.index]; p.node != from && hops > 0 {
 				visit(way{out, p, hops})
 			}
 		}

@@ -55,6 +55,9 @@ func reserved() map[string]string {
 
 // check notes what is wrong with the file beyond single values: names, references, what does not go together.
 func (s *Spec) check(errs *mistakes) {
+	if s.tooLarge(errs) {
+		return
+	}
 	d := &decoder{errs: errs}
 	for _, network := range s.Networks {
 		d.checkLabel("network", network.Name, network.At)
@@ -78,6 +81,35 @@ func (s *Spec) check(errs *mistakes) {
 	s.checkCycles(errs)
 	s.steps(errs)
 	newCompiler(s, Options{}, errs).layout()
+}
+
+// Bounds of a scenario: beyond them the work grows faster than the file.
+const (
+	maxNetworks = 1000
+	maxNodes    = 5000
+	maxServers  = 500 // with the role dns
+)
+
+// tooLarge notes what there is too much of.
+func (s *Spec) tooLarge(errs *mistakes) bool {
+	count := len(errs.list)
+	if len(s.Networks) > maxNetworks {
+		errs.add(s.Networks[maxNetworks].At, fmt.Sprintf("the scenario has more than %d networks", maxNetworks), "split it")
+	}
+	if len(s.Nodes) > maxNodes {
+		errs.add(s.Nodes[maxNodes].At, fmt.Sprintf("the scenario has more than %d nodes", maxNodes), "split it")
+	}
+	servers := 0
+	for i := range s.Nodes {
+		r := s.Nodes[i].Value.role(roleDNS)
+		if r == nil {
+			continue
+		}
+		if servers++; servers == maxServers+1 {
+			errs.add(r.at, fmt.Sprintf("the scenario has more than %d name servers", maxServers), "a few serve every zone")
+		}
+	}
+	return len(errs.list) > count
 }
 
 // checkNode notes a node that is not there.

@@ -22,6 +22,7 @@ import (
 // route gives every node its routes.
 func (c *compiler) route() {
 	for _, f := range families() {
+		g := c.graph(f)
 		tables := make(map[*node]*table)
 		for _, n := range c.nodes {
 			tables[n] = &table{node: n, family: f, routes: make(map[netip.Prefix]nextHop)}
@@ -31,9 +32,9 @@ func (c *compiler) route() {
 			if !to.routed(f) {
 				continue
 			}
-			distance := distances(to, f)
+			distance := g.distances(to)
 			for _, n := range c.nodes {
-				tables[n].add(c, to, distance)
+				tables[n].add(c, g, to, distance)
 			}
 		}
 		defaults(tables)
@@ -80,13 +81,13 @@ func (c *compiler) gateway(n *node, f family) *nextHop {
 }
 
 // add adds the route to a network, unless the node is on it, cannot reach it, or its gateway serves as well.
-func (t *table) add(c *compiler, to *network, distance map[*node]int) {
+func (t *table) add(c *compiler, g *graph, to *network, distance []int) {
 	n, f := t.node, t.family
 	if n.gateways.none || n.port(to) != nil {
 		return
 	}
 	var best way
-	n.ways(distance, f, func(w way) {
+	g.ways(n, distance, func(w way) {
 		if best.router == nil || t.prefers(w, best) {
 			best = w
 		}

@@ -160,6 +160,10 @@ func (t *textWriter) program(p *Program) {
 }
 
 func (t *textWriter) steps(level int, steps []Step) {
+	width := 4
+	for _, s := range steps {
+		width = max(width, len(s.ID))
+	}
 	for i := range steps {
 		s := &steps[i]
 		what := s.Target
@@ -179,7 +183,7 @@ func (t *textWriter) steps(level int, steps []Step) {
 		if s.Timeout > 0 && time.Duration(s.Timeout) != defaultTimeout {
 			text += fmt.Sprintf("  timeout %s", time.Duration(s.Timeout))
 		}
-		t.line(level, "%-5s %s  # %s", s.ID, text, s.Position)
+		t.line(level, "%-*s  %s  # %s", width, s.ID, text, s.Position)
 		t.steps(level+2, s.Parallel)
 		t.expectations(level+3, "expect ", s.Expect)
 	}

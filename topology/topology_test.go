@@ -3,6 +3,7 @@ package topology
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -141,6 +142,27 @@ func TestKindsThatDoNotFit(t *testing.T) {
 	} {
 		if _, err := Parse("f", nil, []role.Kind{kind}); err == nil || errors.As(err, new(Errors)) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	repeat := func(format string, n int) string {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, format, i)
+		}
+		return text.String()
+	}
+	for want, src := range map[string]string{
+		"1003:3: the scenario has more than 1000 networks":    "nodes: {a: {networks: [n0]}}\nnetworks:\n" + repeat("  n%d:\n", 1001),
+		"5003:3: the scenario has more than 5000 nodes":       "networks: [n]\nnodes:\n" + repeat("  a%d: {networks: [n]}\n", 5001),
+		"503:25: the scenario has more than 500 name servers": "networks: [n]\nnodes:\n" + repeat("  a%03d: {networks: [n], dns: }\n", 501),
+		"1:1: the file is larger than 1 MiB":                  strings.Repeat("#\n", 1<<19) + "#",
+	} {
+		_, err := Parse("f", []byte(src), testKinds())
+		if err == nil || !strings.HasPrefix(err.Error(), "f:"+want) || len(err.(Errors)) != 1 {
+			t.Errorf("want %s, got %.300v", want, err)
 		}
 	}
 }
