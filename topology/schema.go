@@ -36,7 +36,8 @@ func Schema(kinds []role.Kind) ([]byte, error) {
 		}
 	}
 	root.Definitions = jsonschema.Definitions{"node": node, "step": step}
-	return json.MarshalIndent(root, "", "  ")
+	text, err := json.MarshalIndent(root, "", "  ")
+	return append(text, '\n'), err
 }
 
 // JSONSchema points at the definition that Schema makes, which has the roles too.
