@@ -120,7 +120,7 @@ type Step struct {
 	Command  []string        `json:"command,omitempty"`  // run: a program on the node
 	Wait     Duration        `json:"wait,omitempty"`     // wait: how long
 	Parallel []Step          `json:"parallel,omitempty"` // parallel: steps side by side
-	Timeout  Duration        `json:"timeout"` // 0: wait and parallel have none of their own
+	Timeout  Duration        `json:"timeout"`            // 0: wait and parallel have none of their own
 	Expect   []Expectation   `json:"expect,omitempty"`
 }
 
