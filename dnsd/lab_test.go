@@ -26,12 +26,12 @@ type lab struct {
 }
 
 // inLab runs a test in a bubble; it fails where a server does not end with its context.
-func inLab(t *testing.T, test func(*lab)) {
+func inLab(t *testing.T, test func(*testing.T, *lab)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		test(&lab{t: t, net: memnet.New(), ctx: ctx})
+		test(t, &lab{t: t, net: memnet.New(), ctx: ctx})
 		cancel()
 		synctest.Wait()
 	})

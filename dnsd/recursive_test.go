@@ -48,7 +48,7 @@ func (l *lab) usual() (resolver, client *memnet.Host) {
 
 // R2: the resolver asks root, TLD and authority; the second time it knows, and counts the TTL down.
 func TestRecursion(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		resolver, client := l.usual()
 		m := l.ask(client, "www.shop.example.", dns.TypeA)
 		l.expect(m, dns.RcodeSuccess, "www.shop.example. 300 CNAME shop.example.", "shop.example. 60 A 198.51.100.80")
@@ -88,7 +88,7 @@ func TestRecursion(t *testing.T) {
 
 // R36: what the resolver asks stands below the query that it serves.
 func TestQueryLog(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		resolver, client := l.usual()
 		l.ask(client, "shop.example.", dns.TypeA)
 		l.ask(client, "shop.example.", dns.TypeA)
@@ -129,7 +129,7 @@ func TestNegativeCache(t *testing.T) {
 		{"no data", "shop.example.", dns.TypeAAAA, dns.RcodeSuccess},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inLab(t, func(l *lab) {
+			inLab(t, func(t *testing.T, l *lab) {
 				resolver, client := l.usual()
 				l.expect(l.ask(client, test.question, test.qtype), test.rcode)
 				resolver.Forget()
@@ -154,7 +154,7 @@ func TestNegativeCache(t *testing.T) {
 
 // A name that does not exist has no records of any type: one question is enough (RFC 2308, section 5).
 func TestNoNameForAllTypes(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		resolver, client := l.usual()
 		l.ask(client, "none.shop.example.", dns.TypeA)
 		resolver.Forget()
@@ -189,7 +189,7 @@ func TestServersThatFail(t *testing.T) {
 		{"lame", func(l *lab) { l.authority("ns", "198.51.100.3", "other.example\n@ A 192.0.2.1") }, []string{"answered REFUSED"}, 100 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inLab(t, func(l *lab) {
+			inLab(t, func(t *testing.T, l *lab) {
 				l.authority("root", "198.51.100.1", rootZone)
 				l.authority("tld", "198.51.100.2", exampleZone)
 				test.at(l)
@@ -213,7 +213,7 @@ func TestServersThatFail(t *testing.T) {
 
 // One of two servers is enough, whichever is asked first.
 func TestOneServerDead(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.authority("root", "198.51.100.1", `.
 			@ NS a.root.
 			shop NS ns1.shop.
@@ -244,7 +244,7 @@ func TestServersWithoutGlue(t *testing.T) {
 		b NS ns.a.
 		self NS ns.self.
 		blank NS ns.blank.host.`
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.authority("root", "198.51.100.1", root)
 		l.authority("host", "198.51.100.4", "host\nns A 198.51.100.4", "shop\n@ A 198.51.100.80")
 		resolver := l.resolver()
@@ -270,7 +270,7 @@ func TestServersWithoutGlue(t *testing.T) {
 
 // A server may speak for its own zone only: what it says of others is neither answered nor remembered (RFC 5452).
 func TestBailiwick(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.authority("root", "198.51.100.1", `.
 			@ NS a.root.
 			evil NS ns.evil.
@@ -304,7 +304,7 @@ func TestBailiwick(t *testing.T) {
 
 // Only a response with the query's id and question counts (RFC 5452, section 9).
 func TestForgery(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.rogue("root", "198.51.100.1", func(query *dns.Msg) *dns.Msg {
 			m := reply(t, query, []string{query.Question[0].Name + " A 198.51.100.66"}, nil, nil)
 			switch query.Question[0].Name {
@@ -330,7 +330,7 @@ func TestForgery(t *testing.T) {
 
 // A server that does not know EDNS0 is asked without it (RFC 6891, section 7).
 func TestWithoutEDNS(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.rogue("root", "198.51.100.1", func(query *dns.Msg) *dns.Msg {
 			if query.IsEdns0() != nil {
 				m := new(dns.Msg).SetReply(query)
@@ -350,7 +350,7 @@ func TestAliases(t *testing.T) {
 	for i := range 30 {
 		fmt.Fprintf(&long, "\nc%d CNAME c%d", i, i+1)
 	}
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.authority("root", "198.51.100.1", ".\n@ NS a.root.\na NS ns.a.\nns.a A 198.51.100.3\nb NS ns.b.\nns.b A 198.51.100.4")
 		l.authority("ns.a", "198.51.100.3", "a\nwww CNAME www.b.\nloop CNAME loop.b.\nself CNAME self\nlost CNAME none.b.\nbare CNAME bare.b."+
 			"\nold DNAME b.")
@@ -382,7 +382,7 @@ func TestAliases(t *testing.T) {
 // R2: an answer too long for a datagram comes over TCP, to the resolver and to its client.
 func TestTruncation(t *testing.T) {
 	text := strings.Repeat(`"`+strings.Repeat("x", 250)+`" `, 8)
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.authority("root", "198.51.100.1", ".\n@ NS a.root.\nbig TXT "+text)
 		resolver := l.resolver()
 		client := l.net.Host("client", "198.51.100.99")
@@ -407,7 +407,7 @@ func TestTruncation(t *testing.T) {
 
 // Those who ask the same at once share one search.
 func TestSameQuestionAtOnce(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		resolver, _ := l.usual()
 		var group sync.WaitGroup
 		for _, addr := range []string{"198.51.100.97", "198.51.100.98", "198.51.100.99"} {
@@ -425,7 +425,7 @@ func TestSameQuestionAtOnce(t *testing.T) {
 
 // Without the wish for recursion only what is there is answered.
 func TestNoRecursionDesired(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.authority("root", "198.51.100.1", ".\n@ NS a.root.\nwww A 198.51.100.80")
 		resolver := l.resolver("home\nprinter A 198.51.100.20")
 		client := l.net.Host("client", "198.51.100.99")
@@ -448,7 +448,7 @@ func TestNoRecursionDesired(t *testing.T) {
 
 // R34: own zones come before what the rest of the world says; their delegations and aliases are followed.
 func TestOwnZonesFirst(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.usual()
 		resolver := l.start(Options{
 			Zones:     l.zones("shop.example\n@ A 10.0.0.80\nns A 198.51.100.3\nalias CNAME www.store.example.\nsub NS ns.sub\nns.sub A 198.51.100.4"),
@@ -477,7 +477,7 @@ func TestOwnZonesFirst(t *testing.T) {
 
 // R35: everything over IPv6 alone; servers that have only IPv4 are out of reach, and that is said.
 func TestIPv6(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.start(Options{Zones: l.zones(".\n@ NS a.root.\nshop NS ns.shop.\nns.shop AAAA 2001:db8::3\nns.shop A 198.51.100.3\nfour NS ns.four.\nns.four A 198.51.100.4")},
 			"root", "2001:db8::1")
 		l.start(Options{Zones: l.zones("shop\n@ AAAA 2001:db8::80")}, "ns", "2001:db8::3")
@@ -496,7 +496,7 @@ func TestIPv6(t *testing.T) {
 // A search ends after so many queries and so much time, whatever servers say.
 func TestBounds(t *testing.T) {
 	t.Run("queries", func(t *testing.T) {
-		inLab(t, func(l *lab) {
+		inLab(t, func(t *testing.T, l *lab) {
 			l.rogue("root", "198.51.100.1", func(query *dns.Msg) *dns.Msg {
 				// Every name is served by hosts that are served by hosts …
 				name := query.Question[0].Name
@@ -517,7 +517,7 @@ func TestBounds(t *testing.T) {
 		})
 	})
 	t.Run("time", func(t *testing.T) {
-		inLab(t, func(l *lab) {
+		inLab(t, func(t *testing.T, l *lab) {
 			l.authority("root", "198.51.100.1", ".\n@ NS a.root.\nslow NS ns1.slow.\nslow NS ns2.slow.\nslow NS ns3.slow."+
 				"\nns1.slow A 192.0.2.1\nns2.slow A 192.0.2.2\nns3.slow A 192.0.2.3")
 			l.resolver()
@@ -535,7 +535,7 @@ func TestBounds(t *testing.T) {
 }
 
 func TestNoHints(t *testing.T) {
-	inLab(t, func(l *lab) {
+	inLab(t, func(t *testing.T, l *lab) {
 		l.start(Options{Recursive: true}, "resolver", "198.51.100.53")
 		m := l.ask(l.net.Host("client", "198.51.100.99"), "www.", dns.TypeA)
 		l.expect(m, dns.RcodeServerFailure)

@@ -91,6 +91,9 @@ func lowestTTL(response *dns.Msg) uint32 {
 
 // RCode is the name of a response code, as in NXDOMAIN.
 func RCode(code int) string {
+	if code == dns.RcodeBadVers { // the number has another name in TSIG records, which nobody here sends
+		return "BADVERS"
+	}
 	if text, ok := dns.RcodeToString[code]; ok {
 		return text
 	}
