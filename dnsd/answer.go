@@ -124,7 +124,7 @@ func (s *Server) respond(ctx context.Context, query *dns.Msg) (response *dns.Msg
 	}
 	if opt != nil && ede != nil {
 		reply := m.IsEdns0()
-		reply.Option = append(reply.Option, ede)
+		reply.Option = append(reply.Option, &dns.EDNS0_EDE{InfoCode: ede.InfoCode, ExtraText: shorten(ede.ExtraText)})
 	}
 	return m, cached
 }
@@ -167,7 +167,7 @@ func (s *Server) authoritative(m *dns.Msg, q dns.Question) *dns.EDNS0_EDE {
 	if zones := s.options.Zones.Origins(); len(zones) > 0 {
 		text = "this server serves " + strings.Join(zones, " ")
 	}
-	return &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNotAuthoritative, ExtraText: shorten(text)}
+	return &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNotAuthoritative, ExtraText: text}
 }
 
 // known answers a query that does not ask for recursion: from the zones, or from the cache where that suffices.
@@ -203,8 +203,8 @@ func (s *Server) recursive(ctx context.Context, m *dns.Msg, q dns.Question) (ede
 	return result.Extended, result.Cached
 }
 
-// maxExtraText bounds the text of an extended error, in bytes, so that it fits the smallest datagram.
-const maxExtraText = 300
+// maxExtraText bounds the text of an extended error, in bytes.
+const maxExtraText = 400
 
 func shorten(text string) string {
 	if len(text) <= maxExtraText {
@@ -226,6 +226,9 @@ func fit(m *dns.Msg, transport string, asked *dns.OPT) {
 	m.Compress = true
 	if m.Len() > size && wire.Kind(m) != wire.KindReferral {
 		m.Extra = slices.DeleteFunc(slices.Clone(m.Extra), func(rr dns.RR) bool { return rr.Header().Rrtype != dns.TypeOPT })
+	}
+	if reply := m.IsEdns0(); reply != nil && m.Len() > size {
+		reply.Option = nil // the extended error: RFC 8914, section 3
 	}
 	if m.Len() > size {
 		m.Truncate(size)

@@ -3,6 +3,7 @@ package dnsd
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -144,6 +145,27 @@ func TestRefusedSaysWhy(t *testing.T) {
 	}
 	if !m.IsEdns0().Do() {
 		t.Error("the DO bit is not copied (RFC 3225, section 3)")
+	}
+}
+
+// An extended error is cut, and left out where it does not fit (RFC 8914, section 3).
+func TestLongReason(t *testing.T) {
+	var zones []string
+	for i := range 60 {
+		zones = append(zones, fmt.Sprintf("zone%d.example", i))
+	}
+	s, _ := bare(t, Options{Zones: (&lab{t: t}).zones(zones...)})
+	for size, want := range map[uint16]string{1232: "…", 512: ""} {
+		query := new(dns.Msg).SetQuestion(strings.Repeat(strings.Repeat("x", 62)+".", 3), dns.TypeA)
+		query.SetEdns0(size, false)
+		packed := s.answer(s.begin(t.Context()), client, pack(t, query))
+		m := new(dns.Msg)
+		if err := m.Unpack(packed); err != nil {
+			t.Fatal(err)
+		}
+		if got := extended(m); !strings.HasSuffix(got, want) || (got == "") != (want == "") || len(packed) > int(size) || m.Truncated {
+			t.Errorf("%d bytes asked for: %d, %q", size, len(packed), got)
+		}
 	}
 }
 

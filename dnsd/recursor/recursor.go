@@ -156,14 +156,8 @@ func failed(err error) Result {
 	if errors.As(err, &known) {
 		ede.InfoCode = known.code()
 	}
-	if len(ede.ExtraText) > maxExtraText {
-		ede.ExtraText = ede.ExtraText[:maxExtraText]
-	}
 	return Result{RCode: dns.RcodeServerFailure, Extended: ede}
 }
-
-// maxExtraText bounds the text of an extended error, in bytes, so that it fits the smallest datagram.
-const maxExtraText = 400
 
 // follow finds the answer for a name and, where it is an alias, for what it leads to. What the own zones and the cache
 // do not have is asked of ask.

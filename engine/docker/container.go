@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
@@ -18,6 +19,9 @@ import (
 
 // nobody is the user that the roles' processes run as; they need nothing that is root's.
 const nobody = "65534:65534"
+
+// makeTimeout bounds the making of one container.
+const makeTimeout = time.Minute
 
 // process is a container of a run with the connection to its standard streams.
 type process struct {
@@ -190,9 +194,16 @@ type output struct {
 // start makes, attaches to and starts a container, in this order, so that no output is lost.
 func (l *launcher) start(ctx context.Context, req testcontainers.ContainerRequest, out output) (*process, error) {
 	api := l.provider.Client()
-	made, err := l.provider.CreateContainer(ctx, req)
+	// A call that is given up is carried out all the same, and its container would appear when everything has been
+	// removed: so this one is waited for.
+	makeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeTimeout)
+	defer cancel()
+	made, err := l.provider.CreateContainer(makeCtx, req)
 	if err != nil {
 		return nil, fmt.Errorf("make container: %w", err)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	p := &process{id: made.GetContainerID(), exited: make(chan struct{})}
 	attached, err := api.ContainerAttach(ctx, p.id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})

@@ -11,7 +11,7 @@ import (
 
 const (
 	// janitorWatch is how long a janitor looks for containers whose making was under way when their owner died.
-	janitorWatch = 3 * time.Second
+	janitorWatch = 2 * time.Second
 	// janitorPause lies between its looks.
 	janitorPause = 250 * time.Millisecond
 )

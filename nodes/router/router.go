@@ -84,7 +84,7 @@ type Forward struct {
 	Port     uint16 `json:"port" jsonschema:"required,minimum=1,maximum=65535" jsonschema_description:"Port of the router's outside address."`
 	To       string `json:"to" jsonschema:"required" jsonschema_description:"Node, or address, on a network of the router."`
 	ToPort   uint16 `json:"to_port,omitempty" jsonschema:"minimum=1,maximum=65535" jsonschema_description:"Port there; the same one where it is left out."`
-	Protocol string `json:"protocol,omitempty" jsonschema:"enum=tcp,enum=udp" jsonschema_description:"tcp where it is left out."`
+	Protocol string `json:"protocol,omitempty" jsonschema:"enum=tcp,enum=udp,default=tcp" jsonschema_description:"Transport protocol."`
 }
 
 // JSONSchemaExtend adds the short form to the schema.

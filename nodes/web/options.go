@@ -23,7 +23,7 @@ type Options struct {
 	Site        string            `json:"site,omitempty" jsonschema_description:"the built-in site that is served"`
 	Files       map[string]File   `json:"files,omitempty" jsonschema_description:"files written in the scenario, by path; they stand before the site's"`
 	Hosts       map[string]string `json:"hosts,omitempty" jsonschema_description:"virtual hosts: the built-in site that is served for each name"`
-	Listen      Listen            `json:"listen,omitempty" jsonschema_description:"where the server listens: IP:port, or :port for every address of the node; one or a list" jsonschema:"default=:80"`
+	Listen      Listen            `json:"listen,omitempty" jsonschema_description:"where the server listens: IP:port, or :port for every address of the node; one or a list; default: :80"`
 	KeepAlive   bool              `json:"keep_alive,omitempty" jsonschema_description:"keep connections open for further requests" jsonschema:"default=true"`
 	IdleTimeout role.Duration     `json:"idle_timeout,omitempty" jsonschema_description:"close a kept connection on which no request comes for so long; 0: never" jsonschema:"default=65s"`
 	Deny        []Range           `json:"deny,omitempty" jsonschema_description:"clients that are turned away, as by the action ban"`
