@@ -1,6 +1,7 @@
 package recursor
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,8 @@ const (
 	maxTTL = 24 * time.Hour
 	// maxNegativeTTL is the same for "there is none" (RFC 2308, section 5).
 	maxNegativeTTL = 3 * time.Hour
+	// failureTTL is how long a failure is kept (RFC 9520, section 3.2): a dead zone is not asked for by every client anew.
+	failureTTL = 5 * time.Second
 )
 
 // cache keeps what servers said until its TTL has run out. It is not safe for several goroutines at once.
@@ -28,11 +31,12 @@ type key struct {
 	qtype uint16
 }
 
-// entry is a record set, or none with the SOA record that says so.
+// entry is a record set; or none, with the SOA record that says so; or a failure.
 type entry struct {
 	records []dns.RR
 	glue    []dns.RR // of a delegation: addresses of its servers
 	soa     dns.RR
+	failure *dns.EDNS0_EDE // why nobody could answer
 
 	stored, expires time.Time
 }
@@ -47,6 +51,9 @@ func (c *cache) put(k key, e entry, at time.Time) {
 	}
 	if e.soa != nil {
 		ttl, limit = min(ttl, e.soa.Header().Ttl), maxNegativeTTL
+	}
+	if e.failure != nil {
+		limit = failureTTL
 	}
 	life := min(time.Duration(ttl)*time.Second, limit)
 	if life == 0 {
@@ -65,7 +72,11 @@ func (c *cache) makeRoom(at time.Time) {
 	for k, e := range c.entries {
 		if !at.Before(e.expires) {
 			delete(c.entries, k)
-		} else if known, ok := c.entries[first]; !ok || e.expires.Before(known.expires) {
+			continue
+		}
+		// Of several the first by name, so that a run does not depend on the order of a map.
+		known, ok := c.entries[first]
+		if !ok || cmp.Or(e.expires.Compare(known.expires), cmp.Compare(k.name, first.name), cmp.Compare(k.qtype, first.qtype)) < 0 {
 			first = k
 		}
 	}
@@ -99,4 +110,13 @@ func (c *cache) get(k key, at time.Time) (entry, bool) {
 		e.soa = aged(e.soa)
 	}
 	return e, true
+}
+
+// cloned returns copies of records.
+func cloned(records []dns.RR) []dns.RR {
+	records = slices.Clone(records)
+	for i, rr := range records {
+		records[i] = dns.Copy(rr)
+	}
+	return records
 }

@@ -21,6 +21,7 @@ const port = 53
 type search struct {
 	recursor *Recursor
 	queries  int
+	sought   int
 	seeking  []string // names of servers whose addresses are being looked up
 }
 
@@ -98,8 +99,13 @@ func (f *Failure) tried(t Try) {
 	}
 }
 
-// errGaveUp is the error of a search that has asked too often.
-var errGaveUp = fmt.Errorf("gave up after %d queries", maxQueries)
+// errGaveUp is the error of a search that has asked, or has to ask, too much.
+var errGaveUp = fmt.Errorf("gave up after %d queries, or the addresses of %d servers", maxQueries, maxSought)
+
+// over says whether an error ends the whole search.
+func over(ctx context.Context, err error) bool {
+	return err != nil && (ctx.Err() != nil || errors.Is(err, errGaveUp))
+}
 
 // ask puts a question to the servers of a zone, in random order but those first whose address is known, until one gives
 // an answer of use. A server that is silent is asked again when the others have been asked.
@@ -114,6 +120,9 @@ func (s *search) ask(ctx context.Context, at *delegation, name string, qtype uin
 				continue
 			}
 			addrs, err := s.addresses(ctx, server, depth)
+			if over(ctx, err) {
+				return response{}, failure.after(err)
+			}
 			if err != nil {
 				failure.tried(Try{Server: server.name, Err: err})
 				useless[Try{Server: server.name}] = true
@@ -193,6 +202,9 @@ func (s *search) find(ctx context.Context, name string, v4, v6 bool, depth int) 
 	if slices.Contains(s.seeking, name) {
 		return nil, errors.New("its address is needed to find its address")
 	}
+	if s.sought++; s.sought > maxSought {
+		return nil, errGaveUp // before a query is sent: zones named in each other make work without any (CVE-2020-8616)
+	}
 	if depth >= maxDepth {
 		return nil, errors.New("its address is too far to seek")
 	}
@@ -211,6 +223,9 @@ func (s *search) find(ctx context.Context, name string, v4, v6 bool, depth int) 
 		result, err := s.recursor.follow(name, family.qtype, func(name string) (response, error) {
 			return s.iterate(ctx, name, family.qtype, depth+1)
 		})
+		if over(ctx, err) {
+			return nil, err
+		}
 		if err != nil {
 			failure = err
 			continue

@@ -33,6 +33,8 @@ const (
 // Bounds of the work for one question.
 const (
 	maxQueries = 64 // sent to servers
+	maxSought  = 64 // servers whose addresses are looked up
+	maxServers = 16 // of a zone that are considered
 	maxAliases = 16 // followed
 	maxDepth   = 6  // of looking up a server's address to look up a server's address …
 	maxRounds  = 2  // over the servers of a zone
@@ -49,7 +51,7 @@ type Options struct {
 // Recursor answers questions by asking others. Its methods may be called from any goroutine.
 type Recursor struct {
 	host   host.Host
-	client *wire.Client
+	client exchanger
 	zones  zone.Set
 	roots  delegation
 	limit  time.Duration
@@ -58,12 +60,21 @@ type Recursor struct {
 	rand        *rand.Rand
 	answers     *cache
 	delegations *cache // by the name of the zone; what a zone above says of another is good for finding it, not for answers
+	failures    *cache
 	flights     map[key]*flight
 }
+
+// exchanger puts a question to one server. Tests script it.
+type exchanger interface {
+	Exchange(ctx context.Context, server netip.AddrPort, q dns.Question, recursionDesired bool) (*dns.Msg, error)
+}
+
+var _ exchanger = (*wire.Client)(nil)
 
 // flight is a question under way; those who ask the same meanwhile wait for it.
 type flight struct {
 	done   chan struct{}
+	landed bool // there is a result; false where the one who worked on it gave up
 	result Result
 }
 
@@ -82,45 +93,69 @@ func New(h host.Host, o Options) *Recursor {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
+	return newRecursor(h, wire.New(h, wire.Options{Timeout: o.Timeout}), o)
+}
+
+func newRecursor(h host.Host, client exchanger, o Options) *Recursor {
 	if o.Limit == 0 {
 		o.Limit = DefaultLimit
 	}
 	return &Recursor{
-		host: h, client: wire.New(h, wire.Options{Timeout: o.Timeout}), zones: o.Zones, limit: o.Limit,
+		host: h, client: client, zones: o.Zones, limit: o.Limit,
 		roots:   newDelegation(".", o.Hints, o.Hints),
 		rand:    rand.New(h.Rand()),
-		answers: newCache(cacheSize), delegations: newCache(cacheSize),
+		answers: newCache(cacheSize), delegations: newCache(cacheSize), failures: newCache(cacheSize),
 		flights: make(map[key]*flight),
 	}
 }
 
 // Resolve answers a question. It always has a result; where nobody could be asked, or ctx ended, that is a SERVFAIL.
 func (r *Recursor) Resolve(ctx context.Context, name string, qtype uint16) Result {
-	if result, ok := r.Known(name, qtype); ok {
-		return result
-	}
 	k := key{dns.CanonicalName(name), qtype}
-	r.mu.Lock()
-	under, ok := r.flights[k]
-	if !ok {
-		under = &flight{done: make(chan struct{})}
-		r.flights[k] = under
-	}
-	r.mu.Unlock()
-	if ok {
+	for ctx.Err() == nil {
+		if result, ok := r.Known(name, qtype); ok {
+			return result
+		}
+		r.mu.Lock()
+		f, under := r.flights[k]
+		if !under {
+			f = &flight{done: make(chan struct{})}
+			r.flights[k] = f
+		}
+		r.mu.Unlock()
+		if !under {
+			r.fly(ctx, name, k, f)
+		}
 		select {
-		case <-under.done:
-			return under.result
+		case <-f.done:
 		case <-ctx.Done():
-			return failed(ctx.Err())
+		}
+		// Whoever gave up says nothing to the others: the next of them goes on, with what the cache has by now.
+		if ctx.Err() == nil && f.landed {
+			return f.result.clone()
 		}
 	}
-	under.result = r.resolve(ctx, name, qtype)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.flights, k)
-	close(under.done)
-	return under.result
+	return failed(context.Cause(ctx))
+}
+
+// fly works on a question and ends its flight.
+func (r *Recursor) fly(ctx context.Context, name string, k key, f *flight) {
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.flights, k)
+		close(f.done)
+	}()
+	result := r.resolve(ctx, name, k.qtype)
+	if ctx.Err() != nil {
+		return
+	}
+	f.result, f.landed = result, true
+	if result.Extended != nil {
+		r.mu.Lock()
+		r.failures.put(k, entry{failure: result.Extended}, time.Now())
+		r.mu.Unlock()
+	}
 }
 
 func (r *Recursor) resolve(ctx context.Context, name string, qtype uint16) Result {
@@ -134,6 +169,12 @@ func (r *Recursor) resolve(ctx context.Context, name string, qtype uint16) Resul
 	return result
 }
 
+// clone is the result with records of its own, for one of several askers.
+func (result Result) clone() Result {
+	result.Answer, result.Authority = cloned(result.Answer), cloned(result.Authority)
+	return result
+}
+
 // errUnknown is the error of a name that nobody has been asked for.
 var errUnknown = errors.New("not known yet")
 
@@ -141,12 +182,20 @@ var errUnknown = errors.New("not known yet")
 func (r *Recursor) Known(name string, qtype uint16) (Result, bool) {
 	result, err := r.follow(name, qtype, func(string) (response, error) { return response{}, errUnknown })
 	if errors.Is(err, errUnknown) {
-		return Result{}, false
+		return r.knownFailure(key{dns.CanonicalName(name), qtype})
 	}
 	if err != nil {
 		return failed(err), true
 	}
 	return result, true
+}
+
+// knownFailure is the result of a question that nobody could answer a moment ago.
+func (r *Recursor) knownFailure(k key) (Result, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.failures.get(k, time.Now())
+	return Result{RCode: dns.RcodeServerFailure, Cached: true, Extended: e.failure}, ok
 }
 
 // failed is the result of an error.

@@ -95,7 +95,7 @@ func describe(r response, err error) string {
 
 // RFC 2181, section 8: a TTL with the highest bit set is 0.
 func TestReadHugeTTL(t *testing.T) {
-	m := &dns.Msg{Answer: records(t, "www.shop. A 192.0.2.1")}
+	m := &dns.Msg{MsgHdr: dns.MsgHdr{Authoritative: true}, Answer: records(t, "www.shop. A 192.0.2.1")}
 	m.Answer[0].Header().Ttl = 1 << 31
 	r, err := read(m, "shop.", "www.shop.", dns.TypeA)
 	if err != nil || r.sets[0][0].Header().Ttl != 0 {

@@ -38,7 +38,13 @@ func read(m *dns.Msg, zone, name string, qtype uint16) (response, error) {
 		return response{}, fmt.Errorf("answered %s", wire.RCode(m.Rcode))
 	}
 	r := response{target: dns.CanonicalName(name)}
-	for seen := map[string]bool{}; !seen[r.target] && dns.IsSubDomain(zone, r.target); {
+	if !m.Authoritative {
+		if r.delegation(m, zone, qtype) {
+			return r, nil
+		}
+		return response{}, misplaced(m)
+	}
+	for seen := map[string]bool{}; !seen[r.target] && len(seen) <= maxAliases && dns.IsSubDomain(zone, r.target); {
 		seen[r.target] = true
 		if set := pick(m.Answer, r.target, qtype); len(set) > 0 {
 			r.sets = append(r.sets, set)
@@ -58,27 +64,28 @@ func read(m *dns.Msg, zone, name string, qtype uint16) (response, error) {
 	switch {
 	case inZone && m.Rcode == dns.RcodeNameError:
 		r.kind = nxdomain
-		return r, nil
 	case r.soa != nil:
 		r.kind = nodata
-		return r, nil
 	case len(r.sets) > 0:
 		r.kind = alias
-		return r, nil
-	}
-	if r.delegation(m, zone, qtype) {
-		return r, nil
-	}
-	if m.Authoritative {
+	case r.delegation(m, zone, qtype): // some servers call their referrals authoritative
+	default:
 		r.kind = nodata
-		return r, nil
 	}
+	return r, nil
+}
+
+// misplaced says why a message that is neither authoritative nor a referral downwards is of no use.
+func misplaced(m *dns.Msg) error {
 	for _, rr := range m.Ns {
 		if rr.Header().Rrtype == dns.TypeNS {
-			return response{}, fmt.Errorf("is not a server of the zone: it refers to %s", rr.Header().Name)
+			return fmt.Errorf("is not a server of the zone: it refers to %s", rr.Header().Name)
 		}
 	}
-	return response{}, errors.New("is not a server of the zone: its answer is empty and not authoritative")
+	if len(m.Answer) == 0 {
+		return errors.New("is not a server of the zone: its answer is empty and not authoritative")
+	}
+	return errors.New("is not a server of the zone: its answer is not authoritative")
 }
 
 // delegation finds the NS records of a zone cut between zone and the name.
@@ -90,6 +97,7 @@ func (r *response) delegation(m *dns.Msg, zone string, qtype uint16) bool {
 			continue
 		}
 		r.kind, r.cut, r.servers = referral, cut, pick(m.Ns, cut, dns.TypeNS)
+		r.servers = r.servers[:min(len(r.servers), maxServers)]
 		for _, server := range r.servers {
 			host := dns.CanonicalName(server.(*dns.NS).Ns)
 			if dns.IsSubDomain(zone, host) {

@@ -26,7 +26,7 @@ func Kind(response *dns.Msg) string {
 		return KindNXDomain
 	case response.Rcode != dns.RcodeSuccess:
 		return KindError
-	case answered(response):
+	case answered(response), response.Truncated: // what is left out is asked for over TCP
 		return KindAnswer
 	case hasType(response.Ns, dns.TypeSOA):
 		return KindNoData

@@ -62,7 +62,7 @@ func TestLookup(t *testing.T) {
 	z := zone{
 		records: []string{
 			"www.shop.example. 300 IN CNAME shop.example.", "shop.example. 60 IN A 10.0.0.1", "shop.example. 60 IN A 10.0.0.2",
-			"shop.example. 30 IN MX 10 mail.shop.example.", "1.0.0.10.in-addr.arpa. 30 IN PTR shop.example.",
+			"shop.example. 30 IN MX 10 mail.shop.example.", "1.0.0.10.in-addr.arpa. 30 PTR shop.example.",
 		},
 		rcodes: map[string]int{"nowhere.example.": dns.RcodeNameError, "broken.example.": dns.RcodeServerFailure},
 	}
@@ -81,7 +81,7 @@ func TestLookup(t *testing.T) {
 			RCode: "NOERROR", TTL: 30, Records: []string{"shop.example. 30 IN MX 10 mail.shop.example."},
 		}},
 		{`{"name": "10.0.0.1", "type": "PTR"}`, LookupResult{
-			RCode: "NOERROR", TTL: 30, Records: []string{"1.0.0.10.in-addr.arpa. 30 IN PTR shop.example."},
+			RCode: "NOERROR", TTL: 30, Records: []string{"1.0.0.10.in-addr.arpa. 30 PTR shop.example."},
 		}},
 		{`{"name": "shop.example", "type": "AAAA"}`, failed("NOERROR", "has no AAAA record")},
 		{`{"name": "nowhere.example"}`, failed("NXDOMAIN", "no such name")},
