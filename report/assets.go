@@ -31,8 +31,12 @@ func (t *teller) found(v visit) {
 			early++
 		}
 	}
+	found := strconv.Itoa(early)
+	if early == 0 {
+		found = "none"
+	}
 	w := in(strong, "Parsing: ").say("the HTML is read as it arrives; of " + count(len(v.assets), "resource") + " ")
-	t.head(w.say(strconv.Itoa(early) + " found before its end"))
+	t.head(w.say(found + " found before its end"))
 	page := ""
 	if x := v.page(); x != nil {
 		page = x.request.URL
@@ -45,7 +49,7 @@ func (t *teller) found(v visit) {
 		}
 		note := party(e.ThirdParty)
 		if page != "" && !sameURL(e.Page, page) {
-			note = note.in(faint, "  in "+middle(clean(e.Page), t.room/4))
+			note = note.in(faint, "  in "+middle(clean(path(e.Page)), t.room/4))
 		}
 		room := t.room - kindWidth - note.width() - len(after) - 2*gap - 2
 		url := middle(clean(withoutOrigin(e.URL, hostOf(page))), room)
@@ -166,7 +170,7 @@ func (t *teller) assetRow(v visit, x *exchange, tree string) {
 		t.row(x.Time, tree, w.in(bad, "no response is recorded"), "")
 		return
 	case r.is.Status == 0:
-		w = w.in(bad, clip(clean(cmp.Or(r.is.Error, "no response")), statusWidth+forType+sizeWidth))
+		w = w.in(bad, clip(briefly(cmp.Or(r.is.Error, "no response")), statusWidth+forType+sizeWidth))
 	default:
 		style := good
 		if x.failed() {
@@ -181,7 +185,7 @@ func (t *teller) assetRow(v visit, x *exchange, tree string) {
 	}
 	t.row(x.Time, tree, w, seconds(r.is.Duration))
 	if r.is.Status != 0 && r.is.Error != "" {
-		t.note(continued(tree), in(bad, "cut short: "+clean(r.is.Error)))
+		t.note(continued(tree), in(bad, "cut short: "+briefly(r.is.Error)))
 	}
 	if t.raw {
 		t.bytes("> ", x.requestBytes())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"scenario/event"
 )
@@ -64,7 +65,7 @@ func (t *teller) chat() {
 		}
 	}
 	if len(mine) > 0 && len(l.rails) > 0 {
-		t.row(t.step.start, "", l.names(), "")
+		t.row(time.Time{}, "", l.names(), "")
 	}
 	for _, s := range mine {
 		t.put(s.Time, l.draw(s), in(name, clean(s.who)).say(": ").in(s.style, clean(s.text)), "")

@@ -15,7 +15,7 @@ func (t *teller) connection(c *conn, tree string) {
 		f := c.failed
 		t.put(c.begun(), tree, say("connect to ").add(who.at(c.Node, c.remote)).say(": ").
 			in(bad, clean(cmp.Or(f.Errno, f.Error))), seconds(f.Duration))
-		t.meaning(continued(tree), cmp.Or(f.Meaning, f.Error))
+		t.meaning(continued(tree), cmp.Or(f.Meaning, briefly(f.Error)))
 		return
 	}
 	w := in(name, c.Node).say(" ").in(strong, clean(c.local)).say(" → ").add(who.at(c.Node, c.remote))
@@ -60,7 +60,7 @@ func (t *teller) closings(conns []*conn) {
 		}
 		w := say("port " + port(c.local) + " → ").add(t.run.who.short(c.Node, c.remote)).say(" closed by ").add(by)
 		if reason := closingReason(c); reason != "" {
-			w = w.say(": " + clean(reason))
+			w = w.say(": " + briefly(reason))
 		}
 		t.put(c.closed.Time, "", w, size(e.Sent)+" out, "+size(e.Received)+" in")
 		if s := t.stillListens(c); s != "" && !slices.Contains(servers, s) {

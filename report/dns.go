@@ -9,11 +9,16 @@ import (
 	"scenario/event"
 )
 
-// question tells a lookup: what the client asked, what its resolver did to find out, and what came back.
+// question tells a lookup: what the client asked, what its resolver did to find out, and what came back. An answer that
+// the client knows by itself is told once.
 func (t *teller) question(q *question) {
 	t.toldQuery[q] = true
+	again := t.toldName[questionText(q)]
+	t.toldName[questionText(q)] = true
 	if q.ask.Remote == "" {
-		t.put(q.Time, "", in(name, q.Node).say(" still knows "+questionText(q)+": ").add(t.answer(q)), "")
+		if !again {
+			t.put(q.Time, "", in(name, q.Node).say(" still knows "+hostName(q.ask.Name)+" "+clean(q.ask.Type)+": ").add(t.answer(q)), "")
+		}
 		return
 	}
 	how := ""
@@ -103,7 +108,7 @@ func (t *teller) answer(q *question) words {
 	case len(a.Answer) == 0:
 		w = say(host + " exists, but has no " + clean(a.Type) + " record")
 	default:
-		w = t.values(q.Node, a)
+		w = t.values(q, a)
 	}
 	if a.ExtendedError != "" {
 		w = w.say("; because: ").in(bad, clean(a.ExtendedError))
@@ -127,7 +132,7 @@ func (t *teller) referral(a event.DNSAnswer) words {
 }
 
 // values lists the records of an answer, aliases in the order in which they lead to the last one.
-func (t *teller) values(node string, a event.DNSAnswer) words {
+func (t *teller) values(q *question, a event.DNSAnswer) words {
 	var w words
 	alias := ""
 	var found []string
@@ -138,7 +143,7 @@ func (t *teller) values(node string, a event.DNSAnswer) words {
 			alias += hostName(rr.owner) + " is another name for " + hostName(rr.value) + "; "
 		case rr.kind == "A" || rr.kind == "AAAA":
 			one := clean(rr.value)
-			if owner := t.run.who.owner(node, rr.value); owner != "" {
+			if owner := t.run.who.owner(q.Node, rr.value); owner != "" {
 				one += " (" + owner + ")"
 			}
 			found = append(found, one)
@@ -151,6 +156,8 @@ func (t *teller) values(node string, a event.DNSAnswer) words {
 	}
 	w = say(alias).in(strong, listed(found, 6)).in(faint, fmt.Sprintf("  TTL %d s", a.TTL))
 	switch {
+	case q.ask.Remote == "":
+		w = w.in(faint, " left")
 	case a.Cached:
 		w = w.in(faint, ", from a cache")
 	case a.Authoritative:

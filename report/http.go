@@ -45,7 +45,7 @@ func (t *teller) response(x *exchange) {
 	}
 	a := r.is
 	if a.Status == 0 {
-		t.put(r.Time, "", in(bad, "no response: "+clean(cmp.Or(a.Error, "unknown"))), seconds(a.Duration))
+		t.put(r.Time, "", in(bad, "no response: "+briefly(cmp.Or(a.Error, "unknown"))), seconds(a.Duration))
 		return
 	}
 	style := good
@@ -66,7 +66,7 @@ func (t *teller) response(x *exchange) {
 	t.put(r.Time, "", w, seconds(a.Duration))
 	t.meaning("", statusMeaning(a.Status))
 	if a.Error != "" {
-		t.note("", in(bad, "cut short: "+clean(a.Error)))
+		t.note("", in(bad, "cut short: "+briefly(a.Error)))
 	}
 	if t.raw {
 		t.bytes("< ", x.responseBytes())

@@ -81,6 +81,7 @@ func (t *teller) hops(all []seen[event.ICMPEcho], byTTL map[int][]seen[event.ICM
 	t.note("", in(name, all[0].Node).say(" sends packets that end at the 1st, 2nd, 3rd … machine on the way to ").add(t.run.who.at(all[0].Node, all[0].is.To)))
 	ttls := slices.Sorted(maps.Keys(byTTL))
 	reached := false
+	var way []string // who answered, hop by hop; empty: nobody
 	for i, ttl := range ttls {
 		hop := byTTL[ttl]
 		times, from, reply := "", "", ""
@@ -92,6 +93,7 @@ func (t *teller) hops(all []seen[event.ICMPEcho], byTTL map[int][]seen[event.ICM
 			times += padLeft(seconds(e.is.Duration), timeWidth)
 			from, reply = e.is.From, e.is.Reply
 		}
+		way = append(way, from)
 		w := say(padLeft(strconv.Itoa(ttl), 3) + "  ")
 		switch {
 		case from == "":
@@ -108,9 +110,27 @@ func (t *teller) hops(all []seen[event.ICMPEcho], byTTL map[int][]seen[event.ICM
 		}
 		t.put(sent(hop[0]), branch(i, len(ttls)), w, times)
 	}
-	if reached {
+	circle := goesRound(way)
+	switch {
+	case reached:
 		t.note("", say("reached after "+count(len(ttls)-1, "router")))
-	} else {
+	case len(circle) > 0:
+		w := in(bad, "not reached").say(": the packets go round in a circle: ")
+		for _, from := range circle {
+			w = w.add(t.run.who.short(all[0].Node, from)).say(" → ")
+		}
+		t.note("", w.add(t.run.who.short(all[0].Node, circle[0])))
+	default:
 		t.note("", in(bad, "not reached").say(": the way ends after the last address above"))
 	}
+}
+
+// goesRound returns the routers of the circle that a way gets into; nil where it does not.
+func goesRound(way []string) []string {
+	for i, from := range way {
+		if next := slices.Index(way[i+1:], from); from != "" && next >= 0 {
+			return way[i : i+1+next]
+		}
+	}
+	return nil
 }

@@ -20,6 +20,12 @@ func (t *teller) page() {
 		t.way(hostOf(v.url), nil)
 	}
 	for i, x := range v.documents {
+		if between := len(v.documents) - 2*shownRedirects; between > 1 && i >= shownRedirects && i < shownRedirects+between {
+			if i == shownRedirects {
+				t.manyRedirects(v.documents[i : i+between])
+			}
+			continue
+		}
 		if i > 0 {
 			t.followed(x.request.URL)
 		}
@@ -43,6 +49,21 @@ func (t *teller) page() {
 		t.closings(t.made)
 	}
 	t.sum(v)
+}
+
+// shownRedirects is how many requests are told at the beginning and at the end of a long chain of redirects.
+const shownRedirects = 2
+
+// manyRedirects tells what lies between.
+func (t *teller) manyRedirects(documents []*exchange) {
+	var urls []string
+	for _, x := range documents {
+		if !slices.Contains(urls, x.request.URL) {
+			urls = append(urls, x.request.URL)
+		}
+	}
+	t.head(in(strong, "Redirects: ").say(count(len(documents), "more request") + " of the same kind"))
+	t.put(documents[0].Time, "", say("to ").in(name, clean(listed(urls, 4))), "")
 }
 
 func (t *teller) followed(url string) {
@@ -149,23 +170,30 @@ func (t *teller) sum(v visit) {
 	}
 	w = w.say(" over " + count(l.Connections, "connection") + " after " + count(l.Lookups, "lookup") + ": " +
 		size(l.Bytes) + " in " + seconds(l.Duration))
+	if len(t.sent) == 0 {
+		w = say("no request went out in " + seconds(l.Duration))
+	}
 	t.put(v.load.Time, "", w, "")
 	if l.Title != "" {
 		t.note("", say("the page is titled ").in(name, clean(l.Title)))
 	}
 	if l.Error != "" {
-		t.note("", in(bad, "the page was not loaded: ").say(clean(l.Error)))
+		t.note("", in(bad, "the page was not loaded: ").say(briefly(l.Error)))
 	}
 }
 
-// cookies tells which cookies were stored, sent and blocked; the same cookie sent several times on one line.
+// cookies tells in order which cookies were stored, sent and blocked; the same cookie sent several times on one line.
 func (t *teller) cookies() {
 	stored, blocked := pick[event.CookieStore](t.step.records), pick[event.CookieBlock](t.step.records)
 	sent := t.cookiesSent()
 	if len(stored)+len(blocked)+len(sent) == 0 {
 		return
 	}
-	t.head(in(strong, "Cookies"))
+	type moment struct {
+		at  time.Time
+		say words
+	}
+	var moments []moment
 	for _, c := range stored {
 		e := c.is
 		w := say(e.Change+": ").in(name, clean(e.Name+"="+e.Value)).say(" for " + clean(e.Domain+e.Path))
@@ -177,16 +205,21 @@ func (t *teller) cookies() {
 		} else {
 			w = w.say(" until the session ends")
 		}
-		t.put(c.Time, "", w.add(party(e.ThirdParty)), "")
+		moments = append(moments, moment{c.Time, w.add(party(e.ThirdParty))})
 	}
 	for _, c := range sent {
 		w := say("sent: ").in(name, clean(c.name+"="+c.value)).say(" to " + clean(c.host) + " with " + count(c.times, "request"))
-		t.put(c.at, "", w.add(party(c.thirdParty)), "")
+		moments = append(moments, moment{c.at, w.add(party(c.thirdParty))})
 	}
 	for _, c := range blocked {
 		e := c.is
 		verb := map[string]string{"store": "not stored: ", "send": "not sent: "}[e.Op]
-		t.put(c.Time, "", in(bad, verb).in(name, clean(e.Name)).say(" of "+clean(hostOf(e.URL))+", because "+clean(e.Reason)), "")
+		moments = append(moments, moment{c.Time, in(bad, verb).in(name, clean(e.Name)).say(" of " + clean(hostOf(e.URL)) + ", because " + clean(e.Reason))})
+	}
+	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
+	t.head(in(strong, "Cookies"))
+	for _, m := range moments {
+		t.put(m.at, "", m.say, "")
 	}
 }
 

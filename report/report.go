@@ -42,17 +42,32 @@ func Walkthrough(w io.Writer, rec *record.Recording, o Options) error {
 	return p.err
 }
 
-// opening is the run's name and what the scenario says of itself.
+// opening is the run's name and what the scenario says of itself: paragraphs are wrapped anew, indented lines stay.
 func (r *run) opening(n int) []words {
 	if r.plan.Name == "" {
 		return nil
 	}
 	lines := []words{in(strong, clean(r.plan.Name))}
-	for _, l := range strings.Split(strings.TrimRight(r.plan.Doc, "\n"), "\n") {
-		if r.plan.Doc != "" {
-			lines = append(lines, say(clean(l)).wrap(n)...)
-		}
+	if r.plan.Doc == "" {
+		return append(lines, nil)
 	}
+	var paragraph []string
+	flush := func() {
+		if len(paragraph) > 0 {
+			lines = append(lines, say(strings.Join(paragraph, " ")).wrap(n)...)
+		}
+		paragraph = nil
+	}
+	for l := range strings.SplitSeq(strings.TrimRight(r.plan.Doc, "\n"), "\n") {
+		l = clean(l)
+		if text := strings.TrimLeft(l, " "); text != "" && text == l {
+			paragraph = append(paragraph, text)
+			continue
+		}
+		flush()
+		lines = append(lines, say(l)) // a drawing, an example, or what parts paragraphs
+	}
+	flush()
 	return append(lines, nil)
 }
 
@@ -66,12 +81,16 @@ func Summary(w io.Writer, rec *record.Recording, o Options) error {
 	return p.err
 }
 
-// summary is what Summary writes: failures at the end, where a person looks first.
+// summary is what Summary writes: failures at the end, where a person looks first. What held in a step stands there, and
+// what was not checked is counted.
 func (r *run) summary(o Options) []line {
 	var lines []line
-	for _, want := range []verdict{passed, notChecked, failed} {
+	for _, want := range []verdict{passed, failed} {
 		for _, e := range r.expects {
 			if e.verdict != want || (e.step == nil && len(o.Steps) > 0) || (e.step != nil && !e.step.wanted(o)) {
+				continue
+			}
+			if e.step != nil && e.verdict == passed {
 				continue
 			}
 			told := e.lines()
@@ -83,7 +102,7 @@ func (r *run) summary(o Options) []line {
 	}
 	for _, s := range r.steps {
 		if s.wanted(o) && s.begun && (s.err != "" || !s.ended) {
-			lines = append(lines, line{at: "FAIL", text: in(strong, s.ID).say(" ").in(bad, cmp.Or(s.err, "the step did not end"))},
+			lines = append(lines, line{at: "FAIL", text: in(strong, s.ID).say(" ").in(bad, briefly(cmp.Or(s.err, "the step did not end")))},
 				line{tree: "  ", text: in(faint, pad("look at", labelColumn)).say(lookAt(s))})
 		}
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"time"
@@ -23,6 +24,7 @@ type teller struct {
 	phases    int
 	toldQuery map[*question]bool
 	toldConn  map[*conn]bool
+	toldName  map[string]bool // questions, by their text, whose answer the client knows from then on
 }
 
 // tell is the telling of a step as a section for a page of n columns.
@@ -30,7 +32,7 @@ func tell(r *run, s *step, n int, raw bool) section {
 	t := &teller{
 		run: r, step: s, room: bodyWidth(n), raw: raw,
 		asked: ofStep(s, r.sides.questions), made: ofStep(s, r.sides.conns), sent: ofStep(s, r.sides.exchanges),
-		toldQuery: make(map[*question]bool), toldConn: make(map[*conn]bool),
+		toldQuery: make(map[*question]bool), toldConn: make(map[*conn]bool), toldName: make(map[string]bool),
 	}
 	title := in(strong, clean(s.ID))
 	if s.Node != "" {
@@ -41,11 +43,11 @@ func tell(r *run, s *step, n int, raw bool) section {
 	if s.begun {
 		t.action()
 		if s.err != "" {
-			t.note("", in(bad, "the step failed: ").say(clean(s.err)))
+			t.note("", in(bad, "the step failed: ").say(briefly(s.err)))
 		}
 		t.troubles()
+		t.expectations()
 	}
-	t.expectations()
 	out.lines = t.lines
 	return out
 }
@@ -126,6 +128,9 @@ func (t *teller) action() {
 		t.exchanges()
 	}
 	t.output()
+	if result := bytes.TrimSpace(t.step.result); len(t.lines) == 0 && len(result) > 0 && string(result) != "null" && string(result) != "{}" {
+		t.note("", say("→ "+clean(string(result))))
+	}
 }
 
 // has says whether the step's records hold an event of type E.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -69,6 +70,32 @@ const maxText = 300
 
 // clean makes untrusted text safe to print and bounds it.
 func clean(s string) string { return clip(safe(s), maxText) }
+
+// briefly says what an error says in fewer words: addresses that are told anyway, and what only programmers know, are left
+// out.
+func briefly(err string) string {
+	text := clean(err)
+	for _, r := range causes() {
+		text = r.long.ReplaceAllString(text, r.short)
+	}
+	return text
+}
+
+type shorter struct {
+	long  *regexp.Regexp
+	short string
+}
+
+// causes are the wordings of package net and of contexts.
+func causes() []shorter {
+	return []shorter{
+		{regexp.MustCompile(`\b(read|write) (?:tcp|udp|unix)\d? \S+->\S+: (?:(?:read|write|recvfrom|sendto): )?`), "$1: "},
+		{regexp.MustCompile(`\bdial (?:tcp|udp)\d? (\S+): (?:connect: )?`), "connect to $1: "},
+		{regexp.MustCompile(`\bcontext deadline exceeded\b`), "not done in time"},
+		{regexp.MustCompile(`\bcontext canceled\b`), "interrupted"},
+		{regexp.MustCompile(`\bunexpected EOF\b`), "the other end closed the connection in the middle"},
+	}
+}
 
 // safe makes untrusted text safe to print on one line: escape sequences, control and formatting characters, which could
 // move the cursor or turn the writing round, are left out; white space becomes a space.

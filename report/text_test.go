@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/charmbracelet/x/ansi"
@@ -72,6 +73,32 @@ func TestNumbers(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestBriefly(t *testing.T) {
+	for long, want := range map[string]string{
+		"read tcp 10.1.0.11:43436->203.0.113.10:80: read: connection reset by peer": "read: connection reset by peer",
+		"dial tcp 203.0.113.11:82: connect: connection refused":                     "connect to 203.0.113.11:82: connection refused",
+		"dial tcp [fd00::1]:81: context deadline exceeded":                          "connect to [fd00::1]:81: not done in time",
+		"unexpected EOF":           "the other end closed the connection in the middle",
+		"page load: \x1b[2Jbroken": "page load: broken",
+	} {
+		if got := briefly(long); got != want {
+			t.Errorf("briefly(%q) = %q, want %q", long, got, want)
+		}
+	}
+}
+
+func TestGoesRound(t *testing.T) {
+	for _, c := range []struct{ way, want []string }{
+		{[]string{"a", "b", "c", "b", "c"}, []string{"b", "c"}},
+		{[]string{"a", "", "b", ""}, nil},
+		{nil, nil},
+	} {
+		if got := goesRound(c.way); !slices.Equal(got, c.want) {
+			t.Errorf("goesRound(%q) = %q, want %q", c.way, got, c.want)
 		}
 	}
 }
