@@ -75,10 +75,10 @@ func TestLookup(t *testing.T) {
 		}},
 		{`{"name": "www.shop.example", "type": "a"}`, LookupResult{
 			RCode: "NOERROR", Addresses: []string{"10.0.0.1", "10.0.0.2"}, CNAMEs: []string{"shop.example."}, TTL: 60,
-			Records: []string{"www.shop.example. 300 IN CNAME shop.example.", "shop.example. 60 IN A 10.0.0.1", "shop.example. 60 IN A 10.0.0.2"},
+			Records: []string{"www.shop.example. 300 CNAME shop.example.", "shop.example. 60 A 10.0.0.1", "shop.example. 60 A 10.0.0.2"},
 		}},
 		{`{"name": "shop.example", "type": "MX"}`, LookupResult{
-			RCode: "NOERROR", TTL: 30, Records: []string{"shop.example. 30 IN MX 10 mail.shop.example."},
+			RCode: "NOERROR", TTL: 30, Records: []string{"shop.example. 30 MX 10 mail.shop.example."},
 		}},
 		{`{"name": "10.0.0.1", "type": "PTR"}`, LookupResult{
 			RCode: "NOERROR", TTL: 30, Records: []string{"1.0.0.10.in-addr.arpa. 30 PTR shop.example."},

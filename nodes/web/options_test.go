@@ -3,8 +3,6 @@ package web
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/invopop/jsonschema"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
-	"gopkg.in/yaml.v3"
 
 	"scenario/nodes/role"
 )
@@ -91,40 +88,6 @@ func optionsSchema(t testing.TB) *validator.Schema {
 		t.Fatal(err)
 	}
 	return compiler.MustCompile("web.json")
-}
-
-// The README's examples fit the schema and make a role.
-func TestREADME(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := optionsSchema(t)
-	sites := testSites()
-	sites["news/index.html"] = sites["shop/index.html"]
-	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
-	if len(examples) < 2 {
-		t.Fatalf("%d examples", len(examples))
-	}
-	for _, example := range examples {
-		var node struct{ Web any }
-		if err := yaml.Unmarshal(example[1], &node); err != nil {
-			t.Fatal(err)
-		}
-		if short, ok := node.Web.(string); ok {
-			node.Web = map[string]any{Kind(sites).Short: short}
-		}
-		options, err := json.Marshal(node.Web)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := schema.Validate(node.Web); err != nil {
-			t.Errorf("%s: %v", example[1], err)
-		}
-		if _, err := Kind(sites).New(options); err != nil {
-			t.Errorf("%s: %v", example[1], err)
-		}
-	}
 }
 
 func TestSchemaRefuses(t *testing.T) {
