@@ -93,25 +93,30 @@ func lookAt(s *step) string {
 
 // expectations tells the step's own.
 func (t *teller) expectations() {
+	unchecked := 0
 	for _, e := range t.run.expects {
-		if e.step == t.step {
+		switch {
+		case e.step != t.step:
+		case e.verdict == notChecked:
+			unchecked++
+		default:
 			t.lines = append(t.lines, e.lines()...)
 		}
+	}
+	if unchecked > 0 {
+		t.lines = append(t.lines, line{at: "not run", text: say(count(unchecked, "expectation") + " of this step")})
 	}
 }
 
 // labelColumn is the width of what stands before the details of a failure.
 const labelColumn = 10
 
-// lines tells an expectation: at length where it failed.
+// lines tells an expectation that was checked: at length where it failed.
 func (e expected) lines() []line {
 	that := clean(strings.Join(strings.Fields(e.That), " "))
-	switch e.verdict {
-	case passed:
+	if e.verdict == passed {
 		// A person reads the reason more easily than the expression, which matters once it fails.
-		return []line{{tree: "", at: "ok", text: in(faint, "expected: ").say(cmp.Or(clean(e.Because), that))}}
-	case notChecked:
-		return []line{{tree: "", at: "not run", text: in(faint, "expected: ").say(that)}}
+		return []line{{at: "ok", text: in(faint, "expected: ").say(cmp.Or(clean(e.Because), that))}}
 	}
 	lines := []line{{at: "FAIL", text: in(bad, "expected: "+that)}}
 	add := func(label, text string) {

@@ -97,8 +97,7 @@ func (t *teller) way(host string, x *exchange) {
 		}
 	}
 	if x != nil && x.conn != nil && t.toldConn[x.conn] {
-		t.note("", say("on the connection from port "+port(x.conn.local)+", which is kept alive"))
-		return
+		return // the request says that it goes over a connection that was kept alive
 	}
 	switch _, err := netip.ParseAddr(host); {
 	case len(asked) > 0:
