@@ -99,15 +99,16 @@ This scenario has a short and a long form of most things:
 
 ` + "```yaml" + `
 networks:
-  home:                                # allocated
-  core: 198.51.100.0/24                # short: its subnet
+  access:                              # allocated
+  home: 192.168.1.0/24                 # short: its subnet
+  core: 198.51.100.0/24
   office: {subnet: [10.1.0.0/24, "fd00:1::/64"], internal: true}
 nodes:
   laptop: {networks: [home]}           # short: names alone
   printer:
-    networks: {office: , home: 192.168.0.9}        # short: an address
+    networks: {office: , home: 192.168.1.9}         # short: an address
   home-router:
-    networks: {home: , core: {address: 198.51.100.1}}
+    networks: {home: , core: {address: 198.51.100.1}}     # long
     router: {nat: core}
   ns: {networks: [core], dns: }        # a role without options
   shop:
