@@ -17,6 +17,7 @@ var elsewhere = map[string]string{
 	"go test":              "this is it",
 	"SCENARIO_REQUIRE=":    "CI itself",
 	"go build":             "CI itself",
+	"go install":           "TestMain builds the program",
 	"docker compose":       "TestCompose",
 	"docker-compose":       "TestCompose",
 	"docker image rm":      "it would end other tests' images",
@@ -36,6 +37,9 @@ func TestDocumentation(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("..", page))
 			if err != nil {
 				t.Fatal(err)
+			}
+			for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)`).FindAllStringSubmatch(string(text), -1) {
+				requireProgram(t, program[1])
 			}
 			dir := t.TempDir()
 			for _, block := range blocks(string(text)) {
@@ -120,6 +124,7 @@ func runShell(t *testing.T, dir string, b block) {
 		command = regexp.MustCompile(`^(go run \./cmd/scenario|scenario)\b`).ReplaceAllString(command, binary())
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir) // apart from the runs of other tests
 		if got := runCommand(t, cmd); got.code != 0 {
 			t.Errorf("line %d: %s: exit code %d\n%s%s", b.line, command, got.code, got.stdout, got.stderr)
 		}

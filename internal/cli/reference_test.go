@@ -25,6 +25,7 @@ until it is taken down, or until the process that owns it ends, however it ends.
 | variable | what it does |
 |---|---|
 | DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG | which Docker engine is used, as for ` + "`docker`" + ` itself |
+| SCENARIO_BINARY | a Linux build of scenario for the containers, where this one is no Linux program |
 | XDG_RUNTIME_DIR | the sockets of runs are in its folder ` + "`scenario`" + `; without it in the folder for temporary files |
 | NO_COLOR | if not empty, no colours |
 | TERM | ` + "`dumb`" + `: no colours and no line that changes |
