@@ -56,7 +56,7 @@ func browse(t *testing.T) *http.Client {
 	network := pipehost.New()
 	server, laptop := network.Host("192.0.2.80", nil), network.Host("198.51.100.7", nil)
 	r, err := web.Kind(Sites()).New(json.RawMessage(`{"hosts": {
-		"shop.example": "shop", "cdn.example": "cdn", "ads.example": "ads", "news.example": "news", "address.example": "address"}}`))
+		"shop.example": "shop", "cdn.example": "cdn", "ads.example": "ads", "books.example": "books", "address.example": "address"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestSitesAreComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := browse(t)
 		seen := make(map[string]bool)
-		next := []string{"http://shop.example/", "http://news.example/", "http://shop.example/favicon.ico"}
+		next := []string{"http://shop.example/", "http://books.example/", "http://shop.example/favicon.ico"}
 		for len(next) > 0 {
 			url := next[0]
 			next = next[1:]
