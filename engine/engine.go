@@ -28,10 +28,17 @@ type Output interface {
 	event.Sink
 	// File takes a file that a node keeps in the run's folder; later contents replace earlier ones.
 	File(node, name string, data []byte)
-	// Progress tells a person what is going on while a run starts and ends: one node (empty: the whole) and a state such
-	// as "image", "created", "wired", "ready", "stopped".
+	// Progress tells a person what is going on while a run starts and ends: one node and its state, or (node empty) what
+	// the whole does, such as "building image".
 	Progress(node, state string)
 }
+
+// States of a node that every engine tells of; it may tell of more in between.
+const (
+	StateCreated = "created"
+	StateReady   = "ready"
+	StateStopped = "stopped"
+)
 
 // Run is a network that is up.
 type Run interface {

@@ -157,7 +157,7 @@ func (r *run) wireAll(ctx context.Context) error {
 			r.mu.Lock()
 			r.members[node.Name] = &member{node: node, agent: p}
 			r.mu.Unlock()
-			r.out.Progress(node.Name, "created")
+			r.out.Progress(node.Name, engine.StateCreated)
 			select {
 			case <-networks:
 			case <-ctx.Done():
@@ -189,7 +189,7 @@ func (r *run) serve(ctx context.Context, m *member) error {
 	if err := r.startProgram(ctx, m); err != nil {
 		return fmt.Errorf("node %s: %w", m.node.Name, err)
 	}
-	r.out.Progress(m.node.Name, "ready")
+	r.out.Progress(m.node.Name, engine.StateReady)
 	return nil
 }
 
@@ -394,7 +394,7 @@ func (r *run) stop(ctx context.Context) error {
 			// A node that does not answer is ended with its lease.
 			_ = m.agent.control.Call(gentle, agent.OpStop, nil, nil)
 			m.agent.stream.Close()
-			r.out.Progress(m.node.Name, "stopped")
+			r.out.Progress(m.node.Name, engine.StateStopped)
 		})
 		if m.program != nil {
 			all = append(all, m.program)

@@ -135,7 +135,7 @@ func (a *App) own(ctx context.Context, j job, lease *json.Decoder) error {
 	detached.Stderr = parent.writer(func(text string) message { return message{Err: text} })
 	defer parent.close()
 
-	show := newDisplay(j.Look, detached.Stdout, detached.Stderr)
+	show := newDisplay(j, detached.Stdout, detached.Stderr)
 	err := untilSignal(ctx, func() { show.note(interrupted) }, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"sync"
 
 	"scenario/record"
@@ -30,12 +28,18 @@ type display interface {
 	end(o outcome)
 }
 
-func newDisplay(l look, stdout, stderr io.Writer) display {
+// busy is a display that tells which step is being played.
+type busy interface {
+	playing(step topology.Step)
+}
+
+func newDisplay(j job, stdout, stderr io.Writer) display {
+	l := j.Look
 	switch {
 	case l.JSON:
 		return &jsonDisplay{lines: json.NewEncoder(stdout)}
 	case l.Live:
-		return &liveDisplay{plain: plainDisplay{look: l, out: stdout, err: stderr}}
+		return newLiveDisplay(j, stdout, stderr)
 	}
 	return &plainDisplay{look: l, out: stdout, err: stderr}
 }
@@ -99,104 +103,3 @@ func (d *plainDisplay) end(o outcome) {
 	defer d.mu.Unlock()
 	fmt.Fprintf(d.err, "%s is down; run folder: %s\n", o.Name, o.Folder)
 }
-
-// liveDisplay keeps one line a node below what was printed so far, and rewrites these lines as states change. What is to
-// stay is printed in their place.
-type liveDisplay struct {
-	plain  plainDisplay
-	mu     sync.Mutex
-	nodes  []string // in the order they were first heard of; "" is the whole
-	states map[string]string
-	shown  int // lines
-}
-
-// maxLive bounds the block of lines, so that it fits on a small terminal: beyond it, nodes are counted by state.
-const maxLive = 16
-
-// Escape sequences: ECMA-48, CPL and ED.
-const (
-	linesUp  = "\x1b[%dF"
-	clearAll = "\x1b[J"
-)
-
-func (d *liveDisplay) progress(node, state string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.states == nil {
-		d.states = make(map[string]string)
-	}
-	if _, known := d.states[node]; !known {
-		d.nodes = append(d.nodes, node)
-	}
-	d.states[node] = state
-	lines := d.lines()
-	fmt.Fprint(d.plain.err, d.erase()+strings.Join(lines, ""))
-	d.shown = len(lines)
-}
-
-func (d *liveDisplay) lines() []string {
-	var lines []string
-	if len(d.nodes) <= maxLive {
-		for _, node := range d.nodes {
-			lines = append(lines, d.fit(progressLine(node, d.states[node])))
-		}
-		return lines
-	}
-	counts := make(map[string]int)
-	var states []string
-	for _, node := range d.nodes {
-		state := d.states[node]
-		if node == "" {
-			lines = append(lines, d.fit(state))
-			continue
-		}
-		if counts[state]++; counts[state] == 1 {
-			states = append(states, state)
-		}
-	}
-	slices.Sort(states)
-	for _, state := range states {
-		lines = append(lines, d.fit(fmt.Sprintf("%s: %s", count(counts[state], "node"), state)))
-	}
-	return lines
-}
-
-// fit cuts a line to the terminal's width: a line that wraps would break the count of lines.
-func (d *liveDisplay) fit(line string) string {
-	runes := []rune(line)
-	if width := d.plain.look.Width; width > 0 && len(runes) >= width {
-		runes = runes[:width-1]
-	}
-	return string(runes) + "\n"
-}
-
-// erase is what removes the block of lines; d.mu is held.
-func (d *liveDisplay) erase() string {
-	if d.shown == 0 {
-		return ""
-	}
-	return fmt.Sprintf(linesUp+clearAll, d.shown)
-}
-
-// settle removes the block, prints what is to stay, and begins anew.
-func (d *liveDisplay) settle(lasting func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	fmt.Fprint(d.plain.err, d.erase())
-	d.nodes, d.states, d.shown = nil, nil, 0
-	lasting()
-}
-
-func (d *liveDisplay) step(run *record.Recording, o runner.StepOutcome, expected []runner.ExpectOutcome) {
-	d.settle(func() { d.plain.step(run, o, expected) })
-}
-
-func (d *liveDisplay) played(run *record.Recording, o outcome) {
-	d.settle(func() { d.plain.played(run, o) })
-}
-
-func (d *liveDisplay) up(o outcome, how string) { d.settle(func() { d.plain.up(o, how) }) }
-
-func (d *liveDisplay) note(text string) { d.settle(func() { d.plain.note(text) }) }
-
-func (d *liveDisplay) end(o outcome) { d.settle(func() { d.plain.end(o) }) }

@@ -35,42 +35,54 @@ func screen(t *testing.T, text string) []string {
 	return lines
 }
 
+func liveJob(width, nodes int) job {
+	plan := &topology.Plan{}
+	for i := range nodes {
+		plan.Nodes = append(plan.Nodes, topology.Node{Name: fmt.Sprint("node", i)})
+	}
+	return job{Plan: plan, Look: look{Live: true, Width: width}}
+}
+
 func TestLiveDisplay(t *testing.T) {
 	var terminal bytes.Buffer
-	show := newDisplay(look{Live: true, Width: 20}, &terminal, &terminal)
+	show := newDisplay(liveJob(30, 3), &terminal, &terminal)
 	check := func(want ...string) {
 		t.Helper()
 		if diff := cmp.Diff(want, screen(t, terminal.String())); diff != "" {
 			t.Error("-want +got\n" + diff)
 		}
 	}
-	show.progress("", "image")
-	show.progress("ann", "created")
-	show.progress("bob", "created")
-	show.progress("ann", "ready")
-	check("image", "ann: ready", "bob: created")
-	show.progress("bob", "a state that is longer than the line")
-	check("image", "ann: ready", "bob: a state that i")
+	show.progress("", "building an image that is larger than the line")
+	check("building an image that is la…")
+	show.progress("", "starting")
+	check("starting")
+	show.progress("node1", "created")
+	show.progress("node2", "wired")
+	show.progress("node0", "ready")
+	check("starting: 1 of 3 nodes ready", "  ● node0  ◔ node1  ◑ node2")
 
 	// What stays takes the block's place, and the next block stands below it.
 	o := outcome{Name: "greet", Folder: "/runs/greet"}
 	show.up(o, "Ctrl-C takes it down")
 	check("greet is up: Ctrl-C takes it down")
-	show.progress("ann", "stopped")
-	check("greet is up: Ctrl-C takes it down", "ann: stopped")
+	show.(busy).playing(topology.Step{ID: "1", Node: "node1", Action: "say", Target: "hi"})
+	check("greet is up: Ctrl-C takes it down", "step 1: node1 say hi")
+	show.note("interrupted")
+	show.progress("node1", "stopped")
+	check("greet is up: Ctrl-C takes it down", "interrupted", "stopping: 1 of 3 nodes stopp…", "  ○ node0  ● node1  ○ node2")
 	show.end(o)
-	check("greet is up: Ctrl-C takes it down", "greet is down; run folder: /runs/greet")
+	check("greet is up: Ctrl-C takes it down", "interrupted", "greet is down; run folder: /runs/greet")
 }
 
 func TestLiveDisplayCountsManyNodes(t *testing.T) {
 	var terminal bytes.Buffer
-	show := newDisplay(look{Live: true}, &terminal, &terminal)
-	show.progress("", "wiring")
-	for i := range 2 * maxLive {
+	show := newDisplay(liveJob(0, 100), &terminal, &terminal)
+	show.progress("", "starting")
+	for i := range 31 {
 		show.progress(fmt.Sprint("node", i), "created")
 	}
 	show.progress("node3", "ready")
-	want := []string{"wiring", "31 nodes: created", "1 node: ready"}
+	want := []string{"starting: 1 of 100 nodes ready"}
 	if diff := cmp.Diff(want, screen(t, terminal.String())); diff != "" {
 		t.Error("-want +got\n" + diff)
 	}

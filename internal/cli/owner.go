@@ -224,8 +224,12 @@ func (o *owner) report(err error) error {
 
 var _ runner.Observer = (*owner)(nil)
 
-// StepStarted does nothing: a step is shown when it has ended.
-func (o *owner) StepStarted(topology.Step) {}
+// StepStarted tells which step is being played; what it brings about is shown when it has ended.
+func (o *owner) StepStarted(step topology.Step) {
+	if show, ok := o.display.(busy); ok {
+		show.playing(step)
+	}
+}
 
 // StepEnded shows the step, or keeps it until its expectations have been looked at.
 func (o *owner) StepEnded(step runner.StepOutcome) {

@@ -13,6 +13,7 @@ import (
 	"scenario/record"
 	"scenario/report"
 	"scenario/runner"
+	"scenario/topology"
 )
 
 func (a *App) testCommand() *cobra.Command {
@@ -70,7 +71,7 @@ func (t *tests) run(ctx context.Context, file string) int {
 	j, err := t.options.job(t.app, file)
 	if err == nil {
 		var result outcome
-		result, err = t.app.attached(ctx, j, t.display(j.Look), func(folder string) { t.folders = append(t.folders, folder) })
+		result, err = t.app.attached(ctx, j, t.display(j), func(folder string) { t.folders = append(t.folders, folder) })
 		if err == nil {
 			return result.code()
 		}
@@ -86,13 +87,13 @@ func (t *tests) run(ctx context.Context, file string) int {
 }
 
 // display shows a run as a test: while it goes on on a terminal alone, and in a few lines when it is over.
-func (t *tests) display(l look) display {
-	if l.JSON {
-		return newDisplay(l, t.app.Stdout, t.app.Stderr)
+func (t *tests) display(j job) display {
+	if j.Look.JSON {
+		return newDisplay(j, t.app.Stdout, t.app.Stderr)
 	}
 	d := &testDisplay{app: t.app}
-	if l.Live {
-		d.live = &liveDisplay{plain: plainDisplay{look: l, out: t.app.Stdout, err: t.app.Stderr}}
+	if j.Look.Live {
+		d.live = newLiveDisplay(j, t.app.Stdout, t.app.Stderr)
 	}
 	return d
 }
@@ -123,6 +124,12 @@ type testDisplay struct {
 func (d *testDisplay) progress(node, state string) {
 	if d.live != nil {
 		d.live.progress(node, state)
+	}
+}
+
+func (d *testDisplay) playing(step topology.Step) {
+	if d.live != nil {
+		d.live.playing(step)
 	}
 }
 

@@ -70,7 +70,7 @@ Exit code: 0, 1 where a step or an expectation failed, 2 where the run could not
 				return a.detach(command.Context(), j)
 			}
 			j.Stay = wait || j.Look.Attended
-			result, err := a.attached(command.Context(), j, newDisplay(j.Look, a.Stdout, a.Stderr), func(string) {})
+			result, err := a.attached(command.Context(), j, newDisplay(j, a.Stdout, a.Stderr), func(string) {})
 			if err != nil {
 				return err
 			}
