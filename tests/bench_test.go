@@ -6,12 +6,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"scenario/internal/needs"
 )
 
 // BenchmarkBrowse compares a whole "scenario test browse.yaml", from the start of the process to its end, with bare
 // "docker run" and "docker rm" of as many containers of the same image in parallel.
 func BenchmarkBrowse(b *testing.B) {
-	requireDocker(b)
+	needs.Docker(b)
 	dir := b.TempDir()
 	scenario(b, dir, "test", "browse.yaml").expectCode(b, 0) // builds the image
 	image := newestImage(b)

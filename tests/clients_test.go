@@ -7,13 +7,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"scenario/internal/needs"
 )
 
 // R8, R9, R29, R31: curl, dig, ping, traceroute and Chromium as nodes see the pages, names and hops that ours see.
 func TestRealClients(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	for _, program := range []string{"curl", "dig", "ping", "traceroute", "chromium"} {
-		requireProgram(t, program)
+		needs.Program(t, program)
 	}
 	file := testdata(t, "clients.yaml")
 	scenario(t, t.TempDir(), "test", "--trust", file).expectCode(t, 0)
@@ -21,8 +23,8 @@ func TestRealClients(t *testing.T) {
 
 // A user's image joins the network with its command, environment and files.
 func TestImage(t *testing.T) {
-	requireDocker(t)
-	requireProgram(t, "busybox")
+	needs.Docker(t)
+	needs.Program(t, "busybox")
 	const image = "scenario-test-busybox:1"
 	importBusybox(t, image)
 	scenario(t, t.TempDir(), "test", "--trust", testdata(t, "image.yaml")).expectCode(t, 0)

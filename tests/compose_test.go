@@ -9,14 +9,16 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"scenario/internal/needs"
 )
 
 // compose.yaml builds the tool as an image and runs it against the machine's engine. Where no registry is to be had,
 // the image that compiles it is made of this machine's own Go.
 func TestCompose(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	compose := composeCommand(t)
-	requireProgram(t, "busybox")
+	needs.Program(t, "busybox")
 
 	const compiler = "scenario-test-golang:1"
 	importGo(t, compiler)
@@ -48,7 +50,7 @@ func composeCommand(t *testing.T) []string {
 	if exec.Command("docker", "compose", "version").Run() == nil {
 		return []string{"docker", "compose"}
 	}
-	requireProgram(t, "docker-compose")
+	needs.Program(t, "docker-compose")
 	return []string{"docker-compose"}
 }
 

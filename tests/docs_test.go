@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"scenario/internal/needs"
 )
 
 // elsewhere are commands of the documentation that another test or CI runs, by their first words.
@@ -31,7 +33,7 @@ var elsewhere = map[string]string{
 // that name for the commands that follow. A sh block holds commands, one a line; "go run ./cmd/scenario" and "scenario"
 // are the program under test, run in the folder of the page's files.
 func TestDocumentation(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	for _, page := range pages(t) {
 		t.Run(page, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("..", page))
@@ -39,7 +41,7 @@ func TestDocumentation(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)`).FindAllStringSubmatch(string(text), -1) {
-				requireProgram(t, program[1])
+				needs.Program(t, program[1])
 			}
 			dir := t.TempDir()
 			for _, block := range blocks(string(text)) {

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"testing"
 
+	"scenario/internal/needs"
 	"scenario/record"
 )
 
@@ -30,7 +31,7 @@ const kills = 20
 // R41: a CLI that is killed at any moment leaves nothing, and its folder can be read. Moments are lines of output, which
 // come from the start, the steps and the end alike.
 func TestKilledAtAnyMoment(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	moments := strings.Count(scenario(t, t.TempDir(), "up", "--json", "hello.yaml").stdout, "\n")
 	if moments < 10 {
 		t.Fatalf("a whole run prints %d lines", moments)
@@ -72,7 +73,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 // R41: a node that crashes ends the run with its name, and nothing is left.
 func TestNodeCrashes(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	links := linkNames(t)
 	run := fmt.Sprintf("crashed-%d", os.Getpid())
 	cmd := exec.Command(binary(), "up", "--json", "--wait", "--name", run, "--out", filepath.Join(t.TempDir(), "run"), "hello.yaml")
@@ -108,7 +109,7 @@ func TestNodeCrashes(t *testing.T) {
 
 // R41: an engine that refuses in the middle of a start is told as it is, and nothing is left.
 func TestDockerRefuses(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	links := linkNames(t)
 	run := fmt.Sprintf("refused-%d", os.Getpid())
 	cmd := exec.Command(binary(), "test", "--name", run, "hello.yaml")
@@ -151,11 +152,11 @@ func refusingDocker(t *testing.T, n int64) string {
 
 // R41: a full disk ends the run with a word about it, and nothing is left.
 func TestDiskFull(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	links := linkNames(t)
 	disk := t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=64k"); err != nil {
-		require(t, "root", fmt.Errorf("mount a small disk: %w", err))
+		needs.Met(t, "root", fmt.Errorf("mount a small disk: %w", err))
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(disk, 0) })
 	run := fmt.Sprintf("full-%d", os.Getpid())
@@ -172,7 +173,7 @@ func TestDiskFull(t *testing.T) {
 
 // R41: runs of one file side by side do not meet: each has its own folder, name and network.
 func TestSideBySide(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	dir := t.TempDir()
 	ended := make(chan outcome, 2)
 	for range 2 {

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"scenario/internal/needs"
 	"scenario/scenarios"
 )
 
 // R38, and what each file names: every scenario of the library holds on Docker.
 func TestLibrary(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	for _, name := range libraryFiles(t) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -27,7 +28,7 @@ func TestLibrary(t *testing.T) {
 
 // R38: an expectation that is turned round fails the run, and is told with what was found and where to look.
 func TestExpectationTurnedRound(t *testing.T) {
-	requireDocker(t)
+	needs.Docker(t)
 	text, err := fs.ReadFile(scenarios.Files(), "hello.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -72,33 +72,6 @@ func (o outcome) expectCode(t testing.TB, want int) {
 	}
 }
 
-// require skips the test where the machine lacks something, and fails it where SCENARIO_REQUIRE asks for that.
-func require(t testing.TB, name string, missing error) {
-	t.Helper()
-	if missing == nil {
-		return
-	}
-	if slices.Contains(strings.Split(os.Getenv("SCENARIO_REQUIRE"), ","), name) {
-		t.Fatalf("SCENARIO_REQUIRE asks for %s: %v", name, missing)
-	}
-	t.Skipf("%s: %v", name, missing)
-}
-
-func requireDocker(t testing.TB) {
-	t.Helper()
-	out, err := exec.Command("docker", "version", "--format", "{{.Server.Version}}").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	require(t, "docker", err)
-}
-
-func requireProgram(t testing.TB, name string) {
-	t.Helper()
-	_, err := exec.LookPath(name)
-	require(t, name, err)
-}
-
 // containers lists what Docker has of the runs of that name.
 func containers(t testing.TB, run string) []string {
 	t.Helper()

@@ -20,15 +20,6 @@ import (
 	"github.com/testcontainers/testcontainers-go/log"
 )
 
-// Available says whether a Docker engine answers here at all; the error tells what to do.
-func Available(ctx context.Context) error {
-	provider, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	return provider.Close()
-}
-
 // connecting keeps testcontainers from racing on the environment while it reads its configuration.
 var connecting sync.Mutex
 

@@ -23,6 +23,7 @@ import (
 	"scenario/engine/docker/fabric"
 	"scenario/event"
 	"scenario/host"
+	"scenario/internal/needs"
 	"scenario/nodes/role"
 	"scenario/topology"
 )
@@ -144,12 +145,7 @@ func (c *collector) find(node, word string) []event.Record {
 }
 
 func requireDocker(t testing.TB) *Engine {
-	if err := Available(t.Context()); err != nil {
-		if strings.Contains(os.Getenv("SCENARIO_REQUIRE"), "docker") {
-			t.Fatalf("SCENARIO_REQUIRE asks for docker: %v", err)
-		}
-		t.Skipf("docker: %v", err)
-	}
+	needs.Docker(t)
 	return New(Options{Janitor: []string{os.Args[0], "janitor"}})
 }
 

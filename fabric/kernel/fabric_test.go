@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scenario/internal/needs"
 	"scenario/topology"
 )
 
@@ -264,12 +265,7 @@ func newFabric(t testing.TB) *Fabric {
 }
 
 func newNamespace(t testing.TB) namespace {
-	if os.Getuid() != 0 {
-		if strings.Contains(os.Getenv("SCENARIO_REQUIRE"), "root") {
-			t.Fatal("network namespaces need root, which SCENARIO_REQUIRE asks for")
-		}
-		t.Skip("network namespaces need root")
-	}
+	needs.Root(t)
 	var ns namespace
 	onThread(t, func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {

@@ -18,6 +18,7 @@ import (
 	"scenario/host"
 	"scenario/host/hosttest"
 	"scenario/host/kernel"
+	"scenario/internal/needs"
 )
 
 // Two machines with two routers between them, each in a network namespace of its own:
@@ -26,9 +27,7 @@ import (
 //
 // R3, R31
 func TestConformanceOverRouters(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("network namespaces are made by root only")
-	}
+	needs.Root(t)
 	a, r1 := newNamespace(t, "a"), newNamespace(t, "r1")
 	r2, b := newNamespace(t, "r2"), newNamespace(t, "b")
 	cable(t, a, "10.1.0.2/24", "fd01::2/64", r1, "10.1.0.1/24", "fd01::1/64")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nlnwa/whatwg-url/url"
+
 	"scenario/dnsd/stub"
 	"scenario/event"
 	"scenario/host"

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -20,20 +19,8 @@ import (
 
 	"scenario/event"
 	"scenario/host/kernel"
+	"scenario/internal/needs"
 )
-
-// requireDig skips the test where the machine has no dig, and fails it where SCENARIO_REQUIRE asks for it.
-func requireDig(t *testing.T) {
-	t.Helper()
-	_, err := exec.LookPath("dig")
-	switch {
-	case err == nil:
-	case slices.Contains(strings.Split(os.Getenv("SCENARIO_REQUIRE"), ","), "dig"):
-		t.Fatalf("SCENARIO_REQUIRE asks for dig: %v", err)
-	default:
-		t.Skipf("dig: %v", err)
-	}
-}
 
 // diary keeps what a node tells.
 type diary struct {
@@ -138,7 +125,7 @@ func dig(t *testing.T, port uint16, args string) string {
 }
 
 func TestDig(t *testing.T) {
-	requireDig(t)
+	needs.Program(t, "dig")
 	long := "long TXT" + strings.Repeat(` "`+strings.Repeat("x", 200)+`"`, 10)
 	zones := map[string]any{
 		"shop.example": map[string]any{
@@ -193,7 +180,7 @@ func TestDig(t *testing.T) {
 
 // An answer that is too long for a datagram is asked for again over TCP; the log tells both, each in its own trace.
 func TestDigOverBoth(t *testing.T) {
-	requireDig(t)
+	needs.Program(t, "dig")
 	var tells diary
 	records := []string{"@ TXT" + strings.Repeat(` "`+strings.Repeat("x", 250)+`"`, 5)}
 	port := serve(t, map[string]any{"zones": map[string]any{"a.example": map[string]any{"records": records}}}, &tells)
@@ -211,7 +198,7 @@ func TestDigOverBoth(t *testing.T) {
 
 // A name to ignore gets no answer; that is told.
 func TestDigIgnored(t *testing.T) {
-	requireDig(t)
+	needs.Program(t, "dig")
 	var tells diary
 	port := serve(t, map[string]any{"zones": map[string]any{"a": nil}, "ignore": []string{"Slow.a"}}, &tells)
 	output, err := exec.Command("dig", "@127.0.0.1", "-p", strconv.Itoa(int(port)), "x.slow.A", "+tries=1", "+timeout=1").Output()

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scenario/event"
+	"scenario/internal/needs"
 )
 
 // R9: the log has the bytes of every request and response as they went over the wire.
@@ -196,16 +197,9 @@ func TestRefusals(t *testing.T) {
 
 // R10, R11: every message of the conformance data is answered or refused, and the log has all that was received of it.
 func TestConformance(t *testing.T) {
-	folder := os.Getenv("SCENARIO_CONFORMANCE")
-	if folder == "" {
-		folder = "../../../shared/conformance"
-	}
-	pages, err := filepath.Glob(filepath.Join(folder, "http1", "request", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(pages) == 0 {
-		t.Skipf("no conformance data in %s", folder)
+	pages, err := filepath.Glob(filepath.Join(needs.Conformance(t, "http1", "request"), "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no messages: %v", err)
 	}
 	messages := 0
 	for _, page := range pages {

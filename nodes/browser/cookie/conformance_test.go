@@ -12,19 +12,14 @@ import (
 	"time"
 
 	"golang.org/x/net/idna"
+
+	"scenario/internal/needs"
 )
 
-// conformance reads a file of the conformance data, which nobody in this project wrote; a test without it is skipped.
+// conformance reads a file of the conformance data.
 func conformance(t *testing.T, name string) []byte {
 	t.Helper()
-	dir := os.Getenv("SCENARIO_CONFORMANCE")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "conformance")
-	}
-	data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
-	if os.IsNotExist(err) {
-		t.Skipf("no conformance data %s: set SCENARIO_CONFORMANCE", name)
-	}
+	data, err := os.ReadFile(needs.Conformance(t, filepath.FromSlash(name)))
 	if err != nil {
 		t.Fatal(err)
 	}
