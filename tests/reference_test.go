@@ -11,9 +11,8 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/invopop/jsonschema"
-
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/invopop/jsonschema"
 
 	"scenario/nodes"
 	"scenario/nodes/role"
