@@ -2,6 +2,7 @@ package tests
 
 import (
 	"archive/tar"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 // compose.yaml builds the tool as an image and runs it against the machine's engine. Where no registry is to be had,
 // the image that compiles it is made of this machine's own Go.
 func TestCompose(t *testing.T) {
+	t.Parallel()
 	needs.Docker(t)
 	compose := composeCommand(t)
 	needs.Program(t, "busybox")
@@ -24,6 +26,7 @@ func TestCompose(t *testing.T) {
 	importGo(t, compiler)
 	source := vendoredSource(t)
 	project := "scenario-test-compose"
+	links := linkNames(t)
 	run := func(args ...string) outcome {
 		cmd := exec.CommandContext(t.Context(), compose[0], append(compose[1:], args...)...)
 		cmd.Dir = source
@@ -34,15 +37,16 @@ func TestCompose(t *testing.T) {
 	if got := run("build", "--build-arg", "GO="+compiler); got.code != 0 {
 		t.Fatalf("build: %s%s", got.stdout, got.stderr)
 	}
-	got := run("run", "--rm", "-T", "scenario", "test", "hello.yaml")
+	name := fmt.Sprintf("composed-%d", os.Getpid())
+	got := run("run", "--rm", "-T", "scenario", "test", "--name", name, "hello.yaml")
 	got.expectCode(t, 0)
-	if !strings.Contains(got.stdout, "ok    hello") {
+	if !strings.Contains(got.stdout, "ok    "+name) {
 		t.Errorf("hello.yaml was not run:\n%s%s", got.stdout, got.stderr)
 	}
-	if _, err := os.Stat(filepath.Join(source, ".scenario", "hello", "events.jsonl")); err != nil {
+	if _, err := os.Stat(filepath.Join(source, ".scenario", name, "events.jsonl")); err != nil {
 		t.Errorf("the run folder is not where the files are: %v", err)
 	}
-	expectNothingLeft(t, "hello", linkNames(t))
+	expectNothingLeft(t, name, links)
 }
 
 func composeCommand(t *testing.T) []string {

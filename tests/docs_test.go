@@ -23,7 +23,7 @@ var elsewhere = map[string]string{
 	"docker compose":       "TestCompose",
 	"docker-compose":       "TestCompose",
 	"docker image rm":      "it would end other tests' images",
-	"scenario completion":  "TestCompletion of internal/cli",
+	"scenario completion":  "TestScripts of internal/cli",
 	"scenario up browse.y": "TestLibrary runs the file",
 }
 

@@ -43,6 +43,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	for i := range kills {
 		moment := random.IntN(moments)
 		t.Run(fmt.Sprintf("line %d", moment), func(t *testing.T) {
+			t.Parallel()
 			run := fmt.Sprintf("killed-%d-%d", os.Getpid(), i)
 			folder := filepath.Join(t.TempDir(), "run")
 			cmd := exec.Command(binary(), "up", "--json", "--name", run, "--out", folder, "hello.yaml")

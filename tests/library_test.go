@@ -17,6 +17,7 @@ func TestLibrary(t *testing.T) {
 	needs.Docker(t)
 	for _, name := range libraryFiles(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			scenario(t, dir, "test", name).expectCode(t, 0)
 			if _, err := os.Stat(filepath.Join(dir, ".scenario", strings.TrimSuffix(name, ".yaml"), "events.jsonl")); err != nil {
