@@ -9,6 +9,8 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/operators"
+
+	"scenario/internal/near"
 )
 
 // Error is a mistake in an expression.
@@ -139,35 +141,8 @@ func functions(env *cel.Env) []string {
 
 // didYouMean is "; did you mean X?" for the name of names that is most like name, or nothing where none is.
 func didYouMean(name string, names []string) string {
-	best, least := "", len(name)/2+1
-	for _, candidate := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < least {
-			best, least = candidate, d
-		}
+	if meant := near.Word(name, names); meant != "" {
+		return "; did you mean " + meant + "?"
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// distance counts the letters to insert, delete or replace to make b of a.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	row := make([]int, len(y)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range x {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range y {
-			cost := diagonal
-			if x[i] != y[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(y)]
+	return ""
 }

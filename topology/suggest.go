@@ -10,7 +10,7 @@ import (
 
 // suggest returns advice about a word that is not among the known ones: the one that was meant, or what there is.
 func suggest(word string, known []string) string {
-	if meant := near.Word(word, known); meant != "" && len(word) > 1 {
+	if meant := near.Word(word, known); meant != "" {
 		return fmt.Sprintf("did you mean %q?", meant)
 	}
 	if len(known) == 0 {

@@ -9,9 +9,12 @@ const longest = 64
 // Word returns the known word that is most like word, the first of several; empty where none is like it. Case does not count.
 func Word(word string, known []string) string {
 	best, least := "", 0
+	if len(word) < 2 {
+		return "" // any letter would do
+	}
 	for _, k := range known {
 		d := distance(strings.ToLower(word), strings.ToLower(k))
-		if d <= max(1, min(len(word), len(k))/3) && (best == "" || d < least) {
+		if d <= max(1, max(len(word), len(k))/3) && (best == "" || d < least) {
 			best, least = k, d
 		}
 	}
