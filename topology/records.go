@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -44,19 +45,49 @@ func (c *compiler) readRecords(z *zone, lines *value) {
 				c.errs.add(item.at, fmt.Sprintf("%s is outside of the zone %s", name, z.name), "put the record into the zone that it belongs to")
 				break
 			}
+			if noData(rr) {
+				c.errs.add(item.at, fmt.Sprintf("%q is no record: nothing stands after %s", item.text, dns.TypeToString[rr.Header().Rrtype]), advice)
+				break
+			}
 			r := record{owner: name, kind: rr.Header().Rrtype, line: line}
 			if !slices.Contains(z.written, r) {
 				z.written = append(z.written, r)
 			}
 		}
 		if err := parser.Err(); err != nil {
-			said, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "dns: "), " at line: ")
-			c.errs.add(item.at, fmt.Sprintf("%q is no record: %s", item.text, said), advice)
+			c.errs.add(item.at, fmt.Sprintf("%q is no record: %s", item.text, whyNoRecord(err)), advice)
 		} else if !found {
 			c.errs.add(item.at, fmt.Sprintf("%q is no record", item.text), advice)
 		}
 		owner, _, _ = strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
 	}
+}
+
+// noData says whether a record lacks its data: the parser lets that pass for dynamic updates (RFC 2136).
+func noData(rr dns.RR) bool {
+	bare, err := dns.NewRR(rr.Header().Name + " IN " + dns.TypeToString[rr.Header().Rrtype])
+	return err == nil && bare != nil && strings.TrimPrefix(rr.String(), rr.Header().String()) == strings.TrimPrefix(bare.String(), bare.Header().String())
+}
+
+// What the parser says of a record that it cannot read.
+var (
+	badField = regexp.MustCompile(`^bad (\S+) (\S+): (".*")$`)
+	noTTL    = regexp.MustCompile(`^not a TTL: (".*")$`)
+)
+
+// whyNoRecord says in plain words what is wrong with a record.
+func whyNoRecord(err error) string {
+	said, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "dns: "), " at line: ")
+	if m := badField.FindStringSubmatch(said); m != nil {
+		if m[1] == m[2] {
+			return fmt.Sprintf("%s is no address for %s", m[3], m[1])
+		}
+		return fmt.Sprintf("%s does not fit into %s (%s)", m[3], m[1], m[2])
+	}
+	if m := noTTL.FindStringSubmatch(said); m != nil {
+		return m[1] + " is no TTL, no class and no type"
+	}
+	return said
 }
 
 // has says whether the file gives the zone a record of that owner and type.

@@ -10,13 +10,14 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
 
 // Bounds of a file: what is larger is no scenario, and would only cost time.
 const (
-	maxFile  = 1 << 20 // bytes
+	MaxFile  = 1 << 20 // bytes
 	maxDepth = 64      // values within values
 )
 
@@ -106,8 +107,12 @@ func (v *value) plain() any {
 // readYAML reads the one document of a file; nil where there is nothing to go on with.
 func readYAML(src []byte, errs *mistakes) *value {
 	start := Position{1, 1}
-	if len(src) > maxFile {
+	if len(src) > MaxFile {
 		errs.add(start, "the file is larger than 1 MiB", "a scenario is some hundred lines")
+		return nil
+	}
+	if !utf8.Valid(src) || bytes.IndexByte(src, 0) >= 0 {
+		errs.add(start, "the file is no text in UTF-8", "choose another file, or save this one as UTF-8")
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(src))
