@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os/signal"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"scenario/engine"
 	"scenario/internal/live"
+	"scenario/internal/near"
 	"scenario/nodes/role"
 )
 
@@ -68,7 +70,7 @@ func (a *App) act(ctx context.Context, run *live.Client, call live.Call, action 
 	}
 	result, err := run.Do(ctx, call)
 	if err != nil {
-		return fmt.Errorf("%s on %s: %w", call.Action, call.Node, err)
+		return fmt.Errorf("%s: %w", call.Action, err)
 	}
 	var text bytes.Buffer
 	if err := json.Indent(&text, result, "", "  "); err != nil {
@@ -141,24 +143,37 @@ func actionArgs(action *role.Action, words []string) (json.RawMessage, error) {
 			key, value = action.Short, word
 		}
 		field, known := fields[key]
+		if name, _, _ := strings.Cut(word, "="); known && pair && key != name && near.Word(name, slices.Collect(maps.Keys(fields))) != "" {
+			known = false // a key with a slip, rather than a main argument with = in it
+		}
 		if !known {
 			return nil, fmt.Errorf("%s: what is %q? It takes %s", action.Name, word, strings.Join(fieldNames(fields), ", "))
 		}
 		if _, twice := args[key]; twice {
 			return nil, fmt.Errorf("%s: %s is given twice, the second time as %q: quote what belongs together", action.Name, key, word)
 		}
-		text, err := jsonValue(field, value)
+		text, err := jsonValue(field.Type, value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s=%s: %w", action.Name, key, value, err)
 		}
 		args[key] = text
 	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if _, given := args[name]; !given && required(fields[name]) {
+			return nil, fmt.Errorf("%s needs %s: scenario exec NODE -- %s %s=…", action.Name, name, action.Name, name)
+		}
+	}
 	return json.Marshal(args)
 }
 
-// argFields returns the types of an action's arguments by their names.
-func argFields(action *role.Action) map[string]reflect.Type {
-	fields := make(map[string]reflect.Type)
+// required says whether an argument must be given, as its JSON schema has it.
+func required(field reflect.StructField) bool {
+	return !strings.Contains(field.Tag.Get("json"), ",omitempty")
+}
+
+// argFields returns the fields of an action's arguments by their names.
+func argFields(action *role.Action) map[string]reflect.StructField {
+	fields := make(map[string]reflect.StructField)
 	t := reflect.TypeOf(action.Args)
 	if t == nil || t.Kind() != reflect.Struct {
 		return fields
@@ -166,13 +181,13 @@ func argFields(action *role.Action) map[string]reflect.Type {
 	for _, field := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name != "" && name != "-" {
-			fields[name] = field.Type
+			fields[name] = field
 		}
 	}
 	return fields
 }
 
-func fieldNames(fields map[string]reflect.Type) []string {
+func fieldNames(fields map[string]reflect.StructField) []string {
 	var names []string
 	for name := range fields {
 		names = append(names, name+"=")

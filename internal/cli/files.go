@@ -27,7 +27,7 @@ type source struct {
 // open finds a scenario: "-" is standard input, then a file of that path, then the library.
 func (a *App) open(name string) (source, error) {
 	if name == "-" {
-		text, err := io.ReadAll(a.Stdin)
+		text, err := readBounded(a.Stdin)
 		if err != nil {
 			return source{}, fmt.Errorf("standard input: %w", err)
 		}
@@ -35,7 +35,7 @@ func (a *App) open(name string) (source, error) {
 	}
 	info, err := os.Stat(name)
 	if err == nil && !info.IsDir() {
-		text, err := os.ReadFile(name)
+		text, err := readFile(name)
 		return source{name: name, text: text, dir: filepath.Dir(name)}, err
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -48,7 +48,24 @@ func (a *App) open(name string) (source, error) {
 			return source{name: file, text: text, dir: ".", builtIn: true}, err
 		}
 	}
+	if err == nil {
+		return source{}, fmt.Errorf("%s is a folder: name a scenario file in it", name)
+	}
 	return source{}, fmt.Errorf("%s: no such file, and no scenario of the library%s", name, suggestion(filepath.Base(name), library))
+}
+
+func readFile(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readBounded(file)
+}
+
+// readBounded reads no more than it takes to see that a file is too large for a scenario.
+func readBounded(r io.Reader) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(r, topology.MaxFile+1))
 }
 
 // suggestion is the end of an error about a name of the library that is not there.
