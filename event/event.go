@@ -5,6 +5,7 @@
 package event
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -70,15 +71,30 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		Node  string `json:"node"`
 		Event string `json:"event"`
 	}{r.Time.UTC().Format(time.RFC3339Nano), r.Node, r.Event}
-	text, err := json.Marshal(head)
+	text, err := encode(head)
 	if err != nil || len(r.Attrs) == 0 {
 		return text, err
 	}
-	attrs, err := json.Marshal(r.Attrs)
+	attrs, err := encode(r.Attrs)
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", r.Event, err)
 	}
 	return append(append(text[:len(text)-1], ','), attrs[1:]...), nil
+}
+
+// Line returns the record as a line of a log, with its end. Markup stands in it as it is: < and not \u003c.
+func (r Record) Line() ([]byte, error) {
+	text, err := r.MarshalJSON()
+	return append(text, '\n'), err
+}
+
+// encode is json.Marshal for people: what only a web page would need escaped is not.
+func encode(v any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.

@@ -104,14 +104,14 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
 // Record writes r; after a failed write it does nothing and Err tells why.
 func (w *Writer) Record(r Record) {
-	line, err := json.Marshal(r)
+	line, err := r.Line()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return
 	}
 	if err == nil {
-		_, err = w.w.Write(append(line, '\n'))
+		_, err = w.w.Write(line)
 	}
 	w.err = err
 }

@@ -101,7 +101,7 @@ func (f *Folder) Dir() string { return f.dir }
 
 // Record appends r to the log of all events and to that of its node.
 func (f *Folder) Record(r event.Record) {
-	line, err := json.Marshal(r)
+	line, err := r.Line()
 	if err != nil {
 		err = fmt.Errorf("event %s of node %s: %w", r.Event, r.Node, err)
 	}
@@ -116,7 +116,7 @@ func (f *Folder) Record(r event.Record) {
 		return
 	}
 	if err == nil {
-		err = f.write(r.Node, append(line, '\n'))
+		err = f.write(r.Node, line)
 	}
 	f.fail(err)
 }

@@ -229,8 +229,12 @@ func loopback(kinds []uint16) Answer {
 
 // add takes over the addresses of a response, and the names that lead to them.
 func (a *Answer) add(response *dns.Msg, kind uint16) {
-	for _, rr := range response.Answer {
+	first := len(a.Addrs)+len(a.CNAMEs) == 0
+	for i, rr := range response.Answer {
 		ttl := time.Duration(rr.Header().Ttl) * time.Second
+		if first && i == 0 || ttl < a.TTL {
+			a.TTL = ttl
+		}
 		var addr netip.Addr
 		switch rr := rr.(type) {
 		case *dns.CNAME:
@@ -244,9 +248,6 @@ func (a *Answer) add(response *dns.Msg, kind uint16) {
 		}
 		if addr.IsValid() && rr.Header().Rrtype == kind {
 			a.Addrs = append(a.Addrs, addr)
-			if len(a.Addrs) == 1 || ttl < a.TTL {
-				a.TTL = ttl
-			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -123,7 +124,11 @@ func logPrinter(w io.Writer, nodes []string, asJSON bool) func(event.Record) err
 			return nil
 		}
 		if asJSON {
-			return json.NewEncoder(w).Encode(r)
+			line, err := r.Line()
+			if err == nil {
+				_, err = w.Write(line)
+			}
+			return err
 		}
 		_, err := fmt.Fprintln(w, logLine(r))
 		return err
@@ -139,8 +144,11 @@ func logLine(r event.Record) string {
 		if err != nil {
 			text = fmt.Append(nil, r.Attrs[key])
 		}
-		if s, ok := r.Attrs[key].(string); ok && s != "" && !strings.ContainsAny(s, " \t\r\n\"=") {
+		if s, ok := r.Attrs[key].(string); ok {
 			text = []byte(s)
+			if quoted := strconv.Quote(s); s == "" || strings.ContainsAny(s, " =") || quoted != `"`+s+`"` {
+				text = []byte(quoted)
+			}
 		}
 		fmt.Fprintf(&line, "  %s=%s", key, text)
 	}

@@ -54,7 +54,7 @@ type settings struct {
 
 // BrowseArgs are the arguments of the action browse.
 type BrowseArgs struct {
-	URL     string        `json:"url" jsonschema_description:"the address, as a person types it"`
+	URL     string        `json:"url" jsonschema_description:"the address, as a person types it" jsonschema:"required"`
 	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"how long the page load may take; default: the role's timeout"`
 }
 

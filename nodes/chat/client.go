@@ -16,8 +16,8 @@ import (
 
 // JoinArgs are the arguments of the action join.
 type JoinArgs struct {
-	Server  string        `json:"server" jsonschema_description:"host:port of the room; the host is a name or an IP address"`
-	Name    string        `json:"name" jsonschema_description:"the name to be known by; the server says what is wrong with it"`
+	Server  string        `json:"server" jsonschema_description:"host:port of the room; the host is a name or an IP address" jsonschema:"required"`
+	Name    string        `json:"name" jsonschema_description:"the name to be known by; the server says what is wrong with it" jsonschema:"required"`
 	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"give up after so long; 0: only with the step" jsonschema:"default=5s"`
 }
 
@@ -35,7 +35,7 @@ type JoinResult struct {
 
 // SayArgs are the arguments of the action say.
 type SayArgs struct {
-	Text string `json:"text" jsonschema_description:"one line"`
+	Text string `json:"text" jsonschema_description:"one line" jsonschema:"required"`
 }
 
 // SayResult is what came of the action say.

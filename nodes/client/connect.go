@@ -12,7 +12,7 @@ import (
 
 // ConnectArgs are the arguments of the action connect.
 type ConnectArgs struct {
-	To      string        `json:"to" jsonschema_description:"host:port; the host is a name or an IP address"`
+	To      string        `json:"to" jsonschema_description:"host:port; the host is a name or an IP address" jsonschema:"required"`
 	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"give up after so long; 0: only with the step" jsonschema:"default=5s"`
 }
 

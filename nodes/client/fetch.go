@@ -35,7 +35,7 @@ const (
 
 // FetchArgs are the arguments of the action fetch.
 type FetchArgs struct {
-	URL     string            `json:"url" jsonschema_description:"an http:// URL"`
+	URL     string            `json:"url" jsonschema_description:"an http:// URL" jsonschema:"required"`
 	Method  string            `json:"method,omitempty" jsonschema:"default=GET"`
 	Headers map[string]string `json:"headers,omitempty" jsonschema_description:"header fields of the request"`
 	Body    string            `json:"body,omitempty" jsonschema_description:"the request's body"`

@@ -16,7 +16,7 @@ import (
 
 // LookupArgs are the arguments of the action lookup.
 type LookupArgs struct {
-	Name string `json:"name" jsonschema_description:"the name; with the type PTR an IP address may stand for its name"`
+	Name string `json:"name" jsonschema_description:"the name; with the type PTR an IP address may stand for its name" jsonschema:"required"`
 	Type string `json:"type,omitempty" jsonschema_description:"the type of record to ask for, such as MX; default: the addresses, A and AAAA, as programs ask for them"`
 }
 

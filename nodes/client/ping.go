@@ -25,7 +25,7 @@ const maxSilent = 5
 
 // PingArgs are the arguments of the action ping.
 type PingArgs struct {
-	To       string        `json:"to" jsonschema_description:"a name or an IP address"`
+	To       string        `json:"to" jsonschema_description:"a name or an IP address" jsonschema:"required"`
 	Count    int           `json:"count,omitempty" jsonschema_description:"how many echo requests are sent" jsonschema:"default=3,minimum=1,maximum=1000"`
 	Interval role.Duration `json:"interval,omitempty" jsonschema_description:"time from one request to the next" jsonschema:"default=200ms"`
 	Timeout  role.Duration `json:"timeout,omitempty" jsonschema_description:"how long each waits for its answer" jsonschema:"default=1s"`
@@ -47,7 +47,7 @@ type PingResult struct {
 
 // TracerouteArgs are the arguments of the action traceroute.
 type TracerouteArgs struct {
-	To      string        `json:"to" jsonschema_description:"a name or an IP address"`
+	To      string        `json:"to" jsonschema_description:"a name or an IP address" jsonschema:"required"`
 	MaxHops int           `json:"max_hops,omitempty" jsonschema_description:"how far to go; 5 silent hops in a row end it sooner" jsonschema:"default=30,minimum=1,maximum=255"`
 	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"how long each probe waits for its answer" jsonschema:"default=1s"`
 	Probes  int           `json:"probes,omitempty" jsonschema_description:"how often a silent hop is tried" jsonschema:"default=1,minimum=1,maximum=10"`

@@ -49,7 +49,7 @@ const (
 
 // Client names whom an action is about.
 type Client struct {
-	Address Range `json:"address" jsonschema_description:"whom: an IP address or a prefix, as the server sees it"`
+	Address Range `json:"address" jsonschema_description:"whom: an IP address or a prefix, as the server sees it" jsonschema:"required"`
 }
 
 // Banned is the result of ban and unban: who is turned away now.

@@ -55,15 +55,23 @@ func (w *Writer) Write(v any) error {
 	if err != nil {
 		return err
 	}
+	return w.line(append(text, '\n'))
+}
+
+func (w *Writer) line(text []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err = w.w.Write(append(text, '\n'))
+	_, err := w.w.Write(text)
 	return err
 }
 
 // Record writes an event. A line that cannot be written is lost with the process's output itself: there is nobody to
 // tell.
-func (w *Writer) Record(r event.Record) { _ = w.Write(r) }
+func (w *Writer) Record(r event.Record) {
+	if text, err := r.Line(); err == nil {
+		_ = w.line(text)
+	}
+}
 
 // Handler carries out one operation. What it returns is marshalled as the reply's result.
 type Handler func(ctx context.Context, op string, params json.RawMessage) (any, error)
