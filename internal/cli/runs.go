@@ -36,7 +36,7 @@ func liveRun(ctx context.Context, name string) (*live.Client, error) {
 		if len(runs) == 0 {
 			return nil, fmt.Errorf("%w: start one with scenario up -d FILE", errNoRun)
 		}
-		return only(runs, "several runs are up: choose one with --run")
+		return only(runs, "several runs are up: say which by its name (scenario ps lists them)")
 	}
 	folder, err := filepath.Abs(name)
 	if err != nil {
