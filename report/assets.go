@@ -17,7 +17,8 @@ const (
 	typeWidth   = 16
 	sizeWidth   = 9
 	connWidth   = 11
-	timeWidth   = 9 // at the right edge
+	timeWidth   = 9  // at the right edge
+	leastURL    = 16 // before notes beside it are left out
 )
 
 // found tells what the parser came upon, and how much of the page had arrived by then.
@@ -51,7 +52,12 @@ func (t *teller) found(v visit) {
 		if page != "" && !sameURL(e.Page, page) {
 			note = note.in(faint, "  in "+middle(clean(path(e.Page)), t.room/4))
 		}
-		room := t.room - kindWidth - note.width() - len(after) - 2*gap - 2
+		room := t.room - kindWidth - len(after) - 2*gap - 2
+		if room >= leastURL+note.width() {
+			room -= note.width()
+		} else {
+			note = nil // a narrow page shows the address rather
+		}
 		url := middle(clean(withoutOrigin(e.URL, hostOf(page))), room)
 		t.row(a.Time, branch(i, len(v.assets)), say(pad(clean(e.Destination), kindWidth)+" ").in(name, url).add(note), after)
 	}
