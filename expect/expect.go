@@ -129,6 +129,15 @@ func (p *Program) Literals() []string {
 	return texts
 }
 
+// SeesEvents says whether the answer can change with what happens after the step: results do not.
+func (p *Program) SeesEvents() bool {
+	sees := false
+	celast.PreOrderVisit(p.ast.Expr(), celast.NewExprVisitor(func(e celast.Expr) {
+		sees = sees || e.Kind() == celast.IdentKind && e.AsIdent() == varEvents
+	}))
+	return sees
+}
+
 // Holds tells whether the expression holds, without a reason: cheap enough to be asked at every new event. It is false
 // when ctx ends before the answer is known.
 func (p *Program) Holds(ctx context.Context, vars Vars) bool {

@@ -185,6 +185,23 @@ func TestLiterals(t *testing.T) {
 	}
 }
 
+func TestSeesEvents(t *testing.T) {
+	for that, want := range map[string]bool{
+		"result.status == 200":                                       false,
+		"steps.first.requests.exists(e, e.status == 404)":            false,
+		"result.status == 200 || events.exists(e, e.node == 'shop')": true,
+		"steps.all(s, events.exists(e, e.node == s))":                true,
+	} {
+		program, err := expect.Compile(that, expect.Step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := program.SeesEvents(); got != want {
+			t.Errorf("%s: %v, want %v", that, got, want)
+		}
+	}
+}
+
 func TestEvaluationEndsWithItsContext(t *testing.T) {
 	program, err := expect.Compile("lists.range(10000).all(a, lists.range(10000).all(b, lists.range(10000).all(c, a + b + c >= 0)))", expect.Run)
 	if err != nil {

@@ -22,7 +22,8 @@ type check struct {
 	result       expect.Value
 }
 
-// expect looks at expectations whenever there is a new event, until all hold or the time to settle has passed. With an
+// expect looks at expectations whenever there is a new event, until all hold, or those that do not will not with more
+// events either, or the time to settle has passed. With an
 // error it returns only those that held until then.
 func (s *Session) expect(ctx context.Context, c *check) ([]ExpectOutcome, error) {
 	outcomes := make([]ExpectOutcome, len(c.expectations))
@@ -39,15 +40,24 @@ func (s *Session) await(ctx context.Context, c *check, outcomes []ExpectOutcome)
 	defer settled.Stop()
 	pending := len(outcomes)
 	for {
+		open := false // an answer may still change
 		vars, more := s.vars(c)
 		for i, e := range c.expectations {
-			if !outcomes[i].Pass && s.program(c, e).Holds(ctx, vars) {
+			program := s.program(c, e)
+			switch {
+			case outcomes[i].Pass:
+			case program.Holds(ctx, vars):
 				outcomes[i] = s.conclude(c, e, expect.Verdict{Pass: true})
 				pending--
+			default:
+				open = open || program.SeesEvents()
 			}
 		}
-		if pending == 0 {
+		switch {
+		case pending == 0:
 			return nil
+		case !open:
+			return s.settle(ctx, c, outcomes)
 		}
 		select {
 		case <-more:

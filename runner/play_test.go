@@ -166,6 +166,20 @@ func TestExpectationsSettle(t *testing.T) {
 	})
 }
 
+// What results alone decide is decided at once.
+func TestExpectationsOfResultsDoNotSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{actions: map[string]action{"load": answer(`{"n": 1}`)}}
+		s := start(t, f, planOf(browse("1", "load", "result.n == 2", "events.size() >= 0"), browse("2", "load", "steps['1'].n == 1")))
+		began := time.Now()
+		outcome := s.play(t)
+		if outcome.Failed() != 1 || outcome.Passed() != 2 {
+			t.Errorf("outcome %+v", outcome)
+		}
+		wantDiff(t, "time", time.Duration(0), time.Since(began))
+	})
+}
+
 func TestParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		side := topology.Step{ID: "1", Position: "test.yaml:1", Action: topology.ActionParallel,
@@ -236,7 +250,7 @@ func TestPlayEnds(t *testing.T) {
 			"in an action":        browse("1", "hang"),
 			"in a program":        {ID: "1", Node: "laptop", Action: topology.ActionRun, Command: []string{"cat"}},
 			"while waiting":       {ID: "1", Action: topology.ActionWait, Wait: topology.Duration(time.Hour)},
-			"while settling":      browse("1", "load", "true", "false"),
+			"while settling":      browse("1", "load", "true", "events.exists(e, e.event == 'chat.message')"),
 			"in parallel":         {ID: "1", Action: topology.ActionParallel, Parallel: []topology.Step{browse("1.1", "hang"), browse("1.2", "load")}},
 			"while synchronizing": browse("1", "sync"),
 		} {
