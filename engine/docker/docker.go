@@ -14,6 +14,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+
+	"github.com/testcontainers/testcontainers-go"
 
 	"scenario/engine"
 	"scenario/topology"
@@ -43,6 +46,9 @@ type Options struct {
 // Engine is the Docker engine that DOCKER_HOST or the current Docker context names.
 type Engine struct {
 	options Options
+
+	mu      sync.Mutex
+	checked *testcontainers.DockerProvider // the connection of a Check, for the Start that comes next; nil: none
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -55,11 +61,11 @@ func (e *Engine) Name() string { return "docker" }
 
 // Check says whether Docker answers and what of the plan it cannot do.
 func (e *Engine) Check(ctx context.Context, plan *topology.Plan) error {
-	provider, err := connect(ctx)
+	provider, err := e.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer provider.Close()
+	defer e.keep(provider)
 	api := provider.Client()
 	if version := api.ClientVersion(); minor(version) < minAPI {
 		return fmt.Errorf("the Docker engine at %s speaks API %s: 1.%d (Docker 19.03) or later is needed", api.DaemonHost(), version, minAPI)
@@ -76,6 +82,28 @@ func (e *Engine) Check(ctx context.Context, plan *topology.Plan) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// connect returns the connection that was kept, or a new one.
+func (e *Engine) connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
+	e.mu.Lock()
+	kept := e.checked
+	e.checked = nil
+	e.mu.Unlock()
+	if kept != nil {
+		return kept, nil
+	}
+	return connect(ctx)
+}
+
+// keep keeps a connection for the next who connects.
+func (e *Engine) keep(provider *testcontainers.DockerProvider) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.checked != nil {
+		e.checked.Close()
+	}
+	e.checked = provider
 }
 
 func minor(version string) int {

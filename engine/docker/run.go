@@ -58,7 +58,7 @@ var _ engine.Run = (*run)(nil)
 
 // Start brings the plan up.
 func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Output) (engine.Run, error) {
-	provider, err := connect(ctx)
+	provider, err := e.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
