@@ -155,6 +155,7 @@ func (o *owner) run(ctx context.Context, eng engine.Engine, ready func(outcome))
 	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err() // whatever the engine says of it
+			o.display.note(result.Name + " is down")
 		}
 		return result, o.report(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -15,14 +16,14 @@ func (a *App) reportCommand() *cobra.Command {
 	var raw bool
 	var page string
 	command := &cobra.Command{
-		Use:   "report DIR",
-		Short: "Tell a run again from its folder",
-		Args:  need(1, 1, "the folder of a run"),
+		Use:   "report RUN",
+		Short: "Tell a run again from its folder, or from its name below .scenario",
+		Args:  need(1, 1, "the folder or the name of a run"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			run, err := record.Open(args[0])
+			run, err := openRun(args[0])
 			if err != nil {
 				return err
 			}
@@ -37,6 +38,18 @@ func (a *App) reportCommand() *cobra.Command {
 	command.Flags().BoolVar(&raw, "raw", false, "show requests and responses as bytes on the wire")
 	command.Flags().StringVar(&page, "html", "", "write a web page to `file` instead")
 	return command
+}
+
+// openRun reads the run folder of that path, or of that name below .scenario.
+func openRun(name string) (*record.Recording, error) {
+	run, err := record.Open(name)
+	if err == nil || filepath.Base(name) != name {
+		return run, err
+	}
+	if named, inner := record.Open(filepath.Join(runsFolder, name)); inner == nil {
+		return named, nil
+	}
+	return nil, err
 }
 
 // writeText writes the whole report as text.
