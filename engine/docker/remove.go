@@ -19,19 +19,43 @@ import (
 // goWait is how long containers that have lost their lease may take to go before they are removed by force.
 const goWait = 3 * time.Second
 
-// awaitRemoval returns when the engine has removed the containers, which end by themselves, or goWait has passed.
-func awaitRemoval(ctx context.Context, api client.APIClient, all []*process) {
-	ctx, cancel := context.WithTimeout(ctx, goWait)
-	defer cancel()
-	var group sync.WaitGroup
+// removals are the ends of containers that will go by themselves.
+type removals struct {
+	cancel context.CancelFunc
+	all    sync.WaitGroup
+}
+
+// watchRemovals asks the engine to tell when it has removed the containers. It must be called before they end: Docker may
+// never answer who asks while it removes one.
+func watchRemovals(ctx context.Context, api client.APIClient, all []*process) *removals {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout+goWait) // an engine may hang
+	r := &removals{cancel: cancel}
+	var asked sync.WaitGroup
 	for _, p := range all {
-		group.Go(func() { waitRemoved(ctx, api, p.id) })
+		asked.Add(1)
+		r.all.Go(func() {
+			wait := api.ContainerWait(ctx, p.id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+			asked.Done()
+			removed(wait)
+		})
 	}
-	group.Wait()
+	asked.Wait()
+	return r
+}
+
+// await returns when all are removed, or the time has passed.
+func (r *removals) await(most time.Duration) {
+	timer := time.AfterFunc(most, r.cancel)
+	r.all.Wait()
+	timer.Stop()
+	r.cancel()
 }
 
 func waitRemoved(ctx context.Context, api client.APIClient, id string) {
-	wait := api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
+	removed(api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved}))
+}
+
+func removed(wait client.ContainerWaitResult) {
 	select {
 	case <-wait.Result:
 	case <-wait.Error: // it is gone already, or ctx ended

@@ -386,10 +386,20 @@ func (r *run) stop(ctx context.Context) error {
 	api := r.launcher.provider.Client()
 	gentle, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
+	members := r.all()
 	var all []*process
-	var group sync.WaitGroup
-	for _, m := range r.all() {
+	for _, m := range members {
 		all = append(all, m.agent)
+		if m.program != nil {
+			all = append(all, m.program)
+		}
+	}
+	if r.fabric != nil {
+		all = append(all, r.fabric)
+	}
+	removals := watchRemovals(context.WithoutCancel(ctx), api, all)
+	var group sync.WaitGroup
+	for _, m := range members {
 		group.Go(func() {
 			// A node that does not answer is ended with its lease.
 			_ = m.agent.control.Call(gentle, agent.OpStop, nil, nil)
@@ -397,7 +407,6 @@ func (r *run) stop(ctx context.Context) error {
 			r.out.Progress(m.node.Name, engine.StateStopped)
 		})
 		if m.program != nil {
-			all = append(all, m.program)
 			seconds := int(stopTimeout.Seconds()) - 1
 			group.Go(func() {
 				_, _ = api.ContainerStop(gentle, m.program.id, client.ContainerStopOptions{Timeout: &seconds})
@@ -406,12 +415,11 @@ func (r *run) stop(ctx context.Context) error {
 	}
 	group.Wait()
 	if r.fabric != nil {
-		all = append(all, r.fabric)
 		r.fabric.stream.Close()
 	}
+	removals.await(goWait)
 	removeCtx, end := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer end()
-	awaitRemoval(removeCtx, api, all)
 	_, err := removeRun(removeCtx, api, labelRun, r.launcher.run)
 	r.janitor.dismiss()
 	return errors.Join(err, r.launcher.provider.Close())
