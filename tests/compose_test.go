@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -98,8 +97,12 @@ func importGo(t *testing.T, image string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatalf("go env: %v", err)
+	}
 	root, out := io.Pipe()
-	go func() { out.CloseWithError(writeGoRoot(out, runtime.GOROOT(), busybox)) }()
+	go func() { out.CloseWithError(writeGoRoot(out, strings.TrimSpace(string(goroot)), busybox)) }()
 	cmd := exec.CommandContext(t.Context(), "docker", "import", "--change", "ENV PATH=/usr/local/go/bin:/bin GOCACHE=/tmp/cache", "-", image)
 	cmd.Stdin = root
 	if got := runCommand(t, cmd); got.code != 0 {

@@ -4,6 +4,7 @@ package tests
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -130,7 +131,9 @@ func refusingDocker(t *testing.T, n int64) string {
 	engine := &url.URL{Scheme: "http", Host: "docker"}
 	proxy := httputil.NewSingleHostReverseProxy(engine)
 	proxy.FlushInterval = -1
-	proxy.Transport = &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", "/var/run/docker.sock") }}
+	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", "/var/run/docker.sock")
+	}}
 	var made atomic.Int64
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/containers/create") && made.Add(1) >= n {
