@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -55,8 +56,15 @@ func scriptedKind(name string, s role.Role) role.Kind {
 // play makes a node of the kinds, all of them, and tells what it logs.
 func play(t *testing.T, kinds ...role.Kind) (node *Node, log *slog.Logger, words func() []string) {
 	t.Helper()
-	var told []string
-	log = event.NewLogger("n", event.SinkFunc(func(r event.Record) { told = append(told, r.Event) }))
+	var (
+		mu   sync.Mutex
+		told []string
+	)
+	log = event.NewLogger("n", event.SinkFunc(func(r event.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, r.Event)
+	}))
 	h := pipehost.New().Host("10.0.0.1", log)
 	var parts []Part
 	for _, kind := range kinds {
@@ -66,7 +74,11 @@ func play(t *testing.T, kinds ...role.Kind) (node *Node, log *slog.Logger, words
 	if err != nil {
 		t.Fatal(err)
 	}
-	return node, log, func() []string { return told }
+	return node, log, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return told
+	}
 }
 
 func TestNodeIsReadyWhenAllItsRolesAre(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,16 @@ func TestCompose(t *testing.T) {
 		cmd.Env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+project, "DOCKER_BUILDKIT=0", "COMPOSE_DOCKER_CLI_BUILD=0")
 		return runCommand(t, cmd)
 	}
-	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "scenario-cli").Run() })
+	before := danglingImages(t)
+	t.Cleanup(func() {
+		_ = exec.Command("docker", "image", "rm", "scenario-cli").Run()
+		// The classic builder keeps the stage that compiles.
+		for _, id := range danglingImages(t) {
+			if !slices.Contains(before, id) {
+				_ = exec.Command("docker", "image", "rm", id).Run()
+			}
+		}
+	})
 	if got := run("build", "--build-arg", "GO="+compiler); got.code != 0 {
 		t.Fatalf("build: %s%s", got.stdout, got.stderr)
 	}
@@ -46,6 +56,15 @@ func TestCompose(t *testing.T) {
 		t.Errorf("the run folder is not where the files are: %v", err)
 	}
 	expectNothingLeft(t, name, links)
+}
+
+func danglingImages(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("docker", "images", "--quiet", "--no-trunc", "--filter", "dangling=true").Output()
+	if err != nil {
+		t.Fatalf("docker images: %v", err)
+	}
+	return strings.Fields(string(out))
 }
 
 func composeCommand(t *testing.T) []string {

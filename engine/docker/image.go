@@ -28,7 +28,7 @@ import (
 const imageRepo = "scenario"
 
 // staleImage is how long an image of another build of ours is kept: long enough for a run that is starting with it.
-const staleImage = time.Hour
+const staleImage = 10 * time.Minute
 
 // ensureImage returns the tag of the image that holds the binary, and builds it where the engine does not have it.
 func ensureImage(ctx context.Context, provider *testcontainers.DockerProvider, binary string, building func()) (string, error) {
