@@ -86,16 +86,15 @@ func TestNodeIsReadyWhenAllItsRolesAre(t *testing.T) {
 		node, log, words := play(t, scriptedKind("a", scripted{ready: time.Second}), scriptedKind("b", scripted{ready: time.Minute}))
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
-		var ready time.Duration
-		ended := make(chan error)
-		go func() { ended <- node.Serve(ctx, log, func() { ready = time.Since(began) }) }()
+		ready, ended := make(chan time.Duration, 2), make(chan error)
+		go func() { ended <- node.Serve(ctx, log, func() { ready <- time.Since(began) }) }()
 		<-time.After(time.Hour)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("it ended with %v", err)
 		}
-		if ready != time.Minute {
-			t.Errorf("it was ready after %v, want that of its slowest role", ready)
+		if got := <-ready; got != time.Minute {
+			t.Errorf("it was ready after %v, want that of its slowest role", got)
 		}
 		if diff := cmp.Diff([]string{"node.ready", "node.exit"}, words()); diff != "" {
 			t.Error(diff)
