@@ -79,7 +79,10 @@ func (s *Server) Close() error {
 	s.mu.Lock()
 	s.cancel()
 	for conn := range s.conns {
-		err = errors.Join(err, conn.SetWriteDeadline(time.Now().Add(farewell)))
+		// One that has been answered is closed before it is forgotten.
+		if late := conn.SetWriteDeadline(time.Now().Add(farewell)); !errors.Is(late, net.ErrClosed) {
+			err = errors.Join(err, late)
+		}
 	}
 	s.mu.Unlock()
 	s.requests.Wait()
