@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
-	"scenario/dnsd/internal/memnet"
 	"scenario/dnsd/wire"
 	"scenario/event"
+	"scenario/host/hosttest/memnet"
 )
 
 // bare is a server of shop.example that is asked without a network.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"scenario/dnsd/internal/memnet"
 	"scenario/dnsd/zone"
+	"scenario/host/hosttest/memnet"
 )
 
 // manyAddresses is a server of a name with n addresses.

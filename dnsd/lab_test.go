@@ -12,10 +12,10 @@ import (
 
 	"github.com/miekg/dns"
 
-	"scenario/dnsd/internal/memnet"
 	"scenario/dnsd/wire"
 	"scenario/dnsd/zone"
 	"scenario/event"
+	"scenario/host/hosttest/memnet"
 )
 
 // lab is a small internet in virtual time: servers on a network in memory.

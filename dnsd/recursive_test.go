@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
-	"scenario/dnsd/internal/memnet"
 	"scenario/event"
+	"scenario/host/hosttest/memnet"
 )
 
 const (
@@ -182,7 +182,7 @@ func TestServersThatFail(t *testing.T) {
 		want []string     // in the extended error
 		most time.Duration
 	}{
-		{"dead", func(*lab) {}, []string{"No Reachable Authority", "ns.shop.example. (198.51.100.3) did not answer", "servers of shop.example."}, 2100 * time.Millisecond},
+		{"dead", func(l *lab) { l.net.Silence("198.51.100.3") }, []string{"No Reachable Authority", "ns.shop.example. (198.51.100.3) did not answer", "servers of shop.example."}, 2100 * time.Millisecond},
 		{"nothing listens", func(l *lab) { l.net.Host("ns", "198.51.100.3") }, []string{"Network Error", "ns.shop.example. (198.51.100.3)", "connection refused"}, 100 * time.Millisecond},
 		{"refuses", func(l *lab) { l.rogue("ns", "198.51.100.3", refuse) }, []string{"No Reachable Authority", "(198.51.100.3) answered REFUSED"}, 100 * time.Millisecond},
 		{"refers upward", func(l *lab) { l.rogue("ns", "198.51.100.3", upward) }, []string{"(198.51.100.3) is not a server of the zone: it refers to ."}, 100 * time.Millisecond},
@@ -520,6 +520,9 @@ func TestBounds(t *testing.T) {
 		inLab(t, func(t *testing.T, l *lab) {
 			l.authority("root", "198.51.100.1", ".\n@ NS a.root.\nslow NS ns1.slow.\nslow NS ns2.slow.\nslow NS ns3.slow."+
 				"\nns1.slow A 192.0.2.1\nns2.slow A 192.0.2.2\nns3.slow A 192.0.2.3")
+			for _, silent := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
+				l.net.Silence(silent)
+			}
 			l.resolver()
 			began := time.Now()
 			m := l.ask(l.net.Host("client", "198.51.100.99"), "www.slow.", dns.TypeA)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -17,9 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"scenario/event"
 	"scenario/host"
-	"scenario/host/hosttest/pipehost"
+	"scenario/host/hosttest/memnet"
 	"scenario/nodes/role"
 )
 
@@ -56,16 +54,7 @@ func scriptedKind(name string, s role.Role) role.Kind {
 // play makes a node of the kinds, all of them, and tells what it logs.
 func play(t *testing.T, kinds ...role.Kind) (node *Node, log *slog.Logger, words func() []string) {
 	t.Helper()
-	var (
-		mu   sync.Mutex
-		told []string
-	)
-	log = event.NewLogger("n", event.SinkFunc(func(r event.Record) {
-		mu.Lock()
-		defer mu.Unlock()
-		told = append(told, r.Event)
-	}))
-	h := pipehost.New().Host("10.0.0.1", log)
+	h := memnet.New().Host("n", "10.0.0.1")
 	var parts []Part
 	for _, kind := range kinds {
 		parts = append(parts, Part{Role: kind.Name})
@@ -74,9 +63,10 @@ func play(t *testing.T, kinds ...role.Kind) (node *Node, log *slog.Logger, words
 	if err != nil {
 		t.Fatal(err)
 	}
-	return node, log, func() []string {
-		mu.Lock()
-		defer mu.Unlock()
+	return node, h.Log(), func() (told []string) {
+		for _, r := range h.Records() {
+			told = append(told, r.Event)
+		}
 		return told
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"scenario/host/hosttest/pipehost"
+	"scenario/host/hosttest/memnet"
 	"scenario/nodes/web"
 )
 
@@ -53,8 +53,8 @@ func TestSitesCanBeServed(t *testing.T) {
 // browse serves every site and returns a client that keeps cookies, as a browser does.
 func browse(t *testing.T) *http.Client {
 	t.Helper()
-	network := pipehost.New()
-	server, laptop := network.Host("192.0.2.80", nil), network.Host("198.51.100.7", nil)
+	network := memnet.New()
+	server, laptop := network.Host("server", "192.0.2.80"), network.Host("laptop", "198.51.100.7")
 	r, err := web.Kind(Sites()).New(json.RawMessage(`{"hosts": {
 		"shop.example": "shop", "cdn.example": "cdn", "ads.example": "ads", "books.example": "books", "address.example": "address"}}`))
 	if err != nil {

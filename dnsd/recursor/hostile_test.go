@@ -11,8 +11,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"scenario/dnsd/internal/memnet"
 	"scenario/host"
+	"scenario/host/hosttest/memnet"
 )
 
 // script answers queries by server and name in place of a network.

@@ -17,10 +17,10 @@ import (
 	"github.com/miekg/dns"
 
 	"scenario/dnsd"
-	"scenario/dnsd/internal/memnet"
 	"scenario/dnsd/stub"
 	"scenario/dnsd/zone"
 	"scenario/event"
+	"scenario/host/hosttest/memnet"
 )
 
 const records = `@ 60 A 198.51.100.80
@@ -134,7 +134,7 @@ func TestLookupErrors(t *testing.T) {
 			"REFUSED from 198.51.100.53:53: Not Authoritative: this server serves shop.example.", 2 * memnet.Latency,
 		},
 		{"silent", "silent.shop.example", nil, stub.Error{Timeout: true}, "the name server 198.51.100.53:53 did not answer in time", 10 * time.Second},
-		{"no such host", "shop.example", func(*testing.T, *memnet.Net) {}, stub.Error{Timeout: true}, "did not answer in time", 10 * time.Second},
+		{"no such host", "shop.example", func(_ *testing.T, n *memnet.Net) { n.Silence("198.51.100.53") }, stub.Error{Timeout: true}, "did not answer in time", 10 * time.Second},
 		{
 			"nothing listens", "shop.example", func(_ *testing.T, n *memnet.Net) { n.Host("ns", "198.51.100.53") },
 			stub.Error{}, "no name server listens on 198.51.100.53:53 (ECONNREFUSED)", memnet.Latency,
@@ -206,6 +206,7 @@ func TestServersInTurn(t *testing.T) {
 				n := memnet.New()
 				serve(t, n.Host("ns", "198.51.100.53"))
 				n.Host("empty", "198.51.100.52")
+				n.Silence("198.51.100.51")
 				h := node(n, "198.51.100.99")
 				h.Servers = slices.Insert(h.Servers, 0, netip.AddrPortFrom(netip.MustParseAddr(test.first), 53))
 				_, err := stub.New(h).Lookup(t.Context(), test.lookup)
@@ -342,7 +343,9 @@ func TestQuery(t *testing.T) {
 // Time and attempts can be set.
 func TestOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := stub.NewWith(node(memnet.New(), "198.51.100.99"), stub.Options{Timeout: 3 * time.Second, Attempts: 3})
+		n := memnet.New()
+		n.Silence("198.51.100.53")
+		r := stub.NewWith(node(n, "198.51.100.99"), stub.Options{Timeout: 3 * time.Second, Attempts: 3})
 		began := time.Now()
 		if _, err := r.Lookup(t.Context(), "shop.example"); err == nil || time.Since(began) != 9*time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))

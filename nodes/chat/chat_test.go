@@ -19,7 +19,7 @@ import (
 
 	"scenario/event"
 	"scenario/host"
-	"scenario/host/hosttest/pipehost"
+	"scenario/host/hosttest/memnet"
 )
 
 const serverAddr = "10.0.0.1:5555"
@@ -27,7 +27,7 @@ const serverAddr = "10.0.0.1:5555"
 // world is a server and people on a network in memory, in the bubble of a test.
 type world struct {
 	t      *testing.T
-	net    *pipehost.Net
+	net    *memnet.Net
 	ctx    context.Context
 	cancel context.CancelFunc
 	served sync.WaitGroup
@@ -39,7 +39,7 @@ type world struct {
 // inWorld runs a test in virtual time, against a server at serverAddr, and ends everything after it.
 func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: pipehost.New()}
+		w := &world{t: t, net: memnet.NewWindow(1)}
 		w.ctx, w.cancel = context.WithCancel(t.Context())
 		w.person("10.0.0.1", Options{Listen: ":5555"})
 		test(t, w)
@@ -71,7 +71,9 @@ func (w *world) person(addr string, o Options) *person {
 			return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil
 		}
 	}
-	p := &person{w, w.net.Host(addr, event.NewLogger(addr, w)), newChat(o, names)}
+	h := w.net.Host(addr, addr)
+	h.Sink = w
+	p := &person{w, h, newChat(o, names)}
 	ready := make(chan struct{})
 	w.served.Go(func() {
 		if err := p.role.Serve(w.ctx, p.host, func() { close(ready) }); err != nil {
@@ -108,7 +110,7 @@ type raw struct {
 
 func (w *world) raw(addr string) *raw {
 	w.t.Helper()
-	c, err := w.net.Host(addr, nil).Dial(w.ctx, "tcp", serverAddr)
+	c, err := w.net.Host(addr, addr).Dial(w.ctx, "tcp", serverAddr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -420,7 +422,7 @@ func TestHearWaits(t *testing.T) {
 // R27: the server goes away in the middle.
 func TestServerStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: pipehost.New()}
+		w := &world{t: t, net: memnet.NewWindow(1)}
 		var stopServer context.CancelFunc
 		w.ctx, stopServer = context.WithCancel(t.Context())
 		w.person("10.0.0.1", Options{Listen: ":5555"})
@@ -454,12 +456,12 @@ func TestServerStops(t *testing.T) {
 
 func TestListenFails(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		h := w.net.Host("10.0.0.1", event.NewLogger("second", w))
+		h := w.net.Host("10.0.0.1", "10.0.0.1")
 		err := newChat(Options{Listen: ":5555"}, func(host.Host) lookup { return nil }).Serve(t.Context(), h, func() { t.Error("ready") })
 		if err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("two servers on one port: %v", err)
 		}
-		if got := w.story("socket.error")["second"]; len(got) != 1 || got[0] != "socket.error listen EADDRINUSE" {
+		if got := w.story("socket.error")["10.0.0.1"]; len(got) != 1 || got[0] != "socket.error listen EADDRINUSE" {
 			t.Errorf("told %q", got)
 		}
 	})

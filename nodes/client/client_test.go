@@ -15,13 +15,13 @@ import (
 	"scenario/dnsd/stub"
 	"scenario/event"
 	"scenario/host"
-	"scenario/host/hosttest/pipehost"
+	"scenario/host/hosttest/memnet"
 )
 
 // world is one node with the role at 10.0.0.2, and what is around it, in the bubble of a test.
 type world struct {
 	t      *testing.T
-	net    *pipehost.Net
+	net    *memnet.Net
 	host   host.Host
 	role   *client
 	ctx    context.Context // of everything that serves
@@ -34,9 +34,11 @@ type world struct {
 // inWorld runs a test in virtual time.
 func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: pipehost.New()}
+		w := &world{t: t, net: memnet.New()}
 		w.net.Silence("10.0.0.9")
-		w.host = w.net.Host("10.0.0.2", event.NewLogger("node", w))
+		node := w.net.Host("node", "10.0.0.2")
+		node.Sink = w
+		w.host = node
 		w.role = &client{resolver: func(host.Host) resolver { return names{} }}
 		var cancel context.CancelFunc
 		w.ctx, cancel = context.WithCancel(t.Context())
@@ -94,7 +96,7 @@ func (w *world) fails(action, args string) string {
 func (w *world) serve(addr string, f func(c *peer)) {
 	w.t.Helper()
 	at := netip.MustParseAddrPort(addr)
-	l, err := w.net.Host(at.Addr().String(), nil).Listen(w.t.Context(), "tcp", addr)
+	l, err := w.net.Host("server", at.Addr().String()).Listen(w.t.Context(), "tcp", addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}

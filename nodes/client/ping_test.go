@@ -12,12 +12,12 @@ import (
 
 	"scenario/event"
 	"scenario/host"
-	"scenario/host/hosttest/pipehost"
+	"scenario/host/hosttest/memnet"
 )
 
 // path is a host from which routers lead to 10.0.0.1: the way to any other address is broken after them.
 type path struct {
-	*pipehost.Host
+	*memnet.Host
 	routers []string // a router without an address does not answer
 	broken  string   // what the last router says of other addresses; empty: nothing
 	lose    int      // every so many-th echo is lost
@@ -56,7 +56,7 @@ func (p path) Ping(ctx context.Context, echo host.Echo) (host.Pong, error) {
 
 // along puts the node at the beginning of a path.
 func (w *world) along(p path) {
-	p.Host = w.host.(*pipehost.Host)
+	p.Host = w.host.(*memnet.Host)
 	p.sent = new(int)
 	w.host = p
 }

@@ -14,42 +14,23 @@ import (
 	"time"
 
 	"scenario/event"
-	"scenario/host/hosttest/pipehost"
+	"scenario/host/hosttest/memnet"
 )
 
-// lab is a server at 192.0.2.80 and clients on a network of pipes; what the server tells is kept.
+// lab is a server at 192.0.2.80 and clients on a network in memory.
 type lab struct {
-	*pipehost.Host
-	net *pipehost.Net
-
-	mu      sync.Mutex
-	records []event.Record
+	*memnet.Host
+	net *memnet.Net
 }
 
 func newLab() *lab {
-	l := &lab{net: pipehost.New()}
-	l.Host = l.net.Host("192.0.2.80", event.NewLogger("server", l))
-	return l
-}
-
-// Record keeps an event.
-func (l *lab) Record(r event.Record) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.records = append(l.records, r)
+	n := memnet.New()
+	return &lab{n.Host("server", "192.0.2.80"), n}
 }
 
 // told returns the events of a kind in the order in which they were told.
 func told[T event.Event](l *lab) []T {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var found []T
-	for _, r := range l.records {
-		if e, ok := event.As[T](r); ok {
-			found = append(found, e)
-		}
-	}
-	return found
+	return memnet.Told[T](l.Host)
 }
 
 // serve plays the role with options until the test, or the returned function, ends it.
@@ -80,7 +61,7 @@ func (l *lab) serve(t *testing.T, options string) (r *server, stop func()) {
 
 func (l *lab) dial(t *testing.T, from string) net.Conn {
 	t.Helper()
-	c, err := l.net.Host(from, nil).Dial(t.Context(), "tcp", "192.0.2.80:80")
+	c, err := l.net.Host(from, from).Dial(t.Context(), "tcp", "192.0.2.80:80")
 	if err != nil {
 		t.Fatal(err)
 	}

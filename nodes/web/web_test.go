@@ -123,7 +123,7 @@ func TestEnds(t *testing.T) {
 			}
 			c.ended()
 		}, event.SocketClose{By: "local", Reason: "connection: close"}},
-		{"client that does not read", `{}`, func(t *testing.T, c *client) {
+		{"client that does not read", `{"paths": {"/": {"body": "` + strings.Repeat("more than is under way ", 4<<10) + `"}}}`, func(t *testing.T, c *client) {
 			c.send(get)
 			time.Sleep(sendTimeout + time.Second)
 		}, event.SocketClose{By: "local", Reason: "send timeout"}},
@@ -167,7 +167,7 @@ func TestPipelining(t *testing.T) {
 		synctest.Wait()
 		type line struct{ Word, Raw, Error string }
 		var got []line
-		for _, r := range l.records {
+		for _, r := range l.Records() {
 			if e, ok := event.As[event.HTTPRequest](r); ok {
 				got = append(got, line{e.Word(), e.Raw, ""})
 			}
@@ -322,7 +322,7 @@ func TestBan(t *testing.T) {
 		synctest.Wait()
 		want := []event.AccessDeny{
 			{Local: "192.0.2.80:80", Remote: "203.0.113.9:49152", Rule: "203.0.113.0/24"},
-			{Local: "192.0.2.80:80", Remote: "198.51.100.7:49152", Rule: "198.51.100.7"},
+			{Local: "192.0.2.80:80", Remote: "198.51.100.7:49153", Rule: "198.51.100.7"},
 		}
 		if diff := cmp.Diff(want, told[event.AccessDeny](l)); diff != "" {
 			t.Errorf("access.deny (-want +got):\n%s", diff)
@@ -345,12 +345,12 @@ func TestListenFails(t *testing.T) {
 		{
 			"no such address", `{"listen": "192.0.2.1:80"}`,
 			event.SocketError{Network: "tcp", Op: "listen", Local: "192.0.2.1:80", Errno: "EADDRNOTAVAIL"},
-			"listen on 192.0.2.1:80: listen tcp 192.0.2.1:80: cannot assign requested address",
+			"listen on 192.0.2.1:80: listen tcp 192.0.2.1:80: bind: cannot assign requested address",
 		},
 		{
 			"port in use", `{"listen": [":80", "192.0.2.80:80"]}`,
 			event.SocketError{Network: "tcp", Op: "listen", Local: "192.0.2.80:80", Errno: "EADDRINUSE"},
-			"listen on 192.0.2.80:80: listen tcp 192.0.2.80:80: address already in use",
+			"listen on 192.0.2.80:80: listen tcp 192.0.2.80:80: bind: address already in use",
 		},
 	}
 	for _, test := range tests {
@@ -372,7 +372,7 @@ func TestListenFails(t *testing.T) {
 			if diff := cmp.Diff(test.want, got[0]); diff != "" {
 				t.Errorf("socket.error (-want +got):\n%s", diff)
 			}
-			_, err = l.net.Host("198.51.100.7", nil).Dial(t.Context(), "tcp", "192.0.2.80:80")
+			_, err = l.net.Host("198.51.100.7", "198.51.100.7").Dial(t.Context(), "tcp", "192.0.2.80:80")
 			if !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Errorf("dial after the failure: %v", err)
 			}
@@ -411,7 +411,7 @@ func TestStop(t *testing.T) {
 				t.Errorf("closed as %+v", e)
 			}
 		}
-		want := []end{{Local: "192.0.2.80:80", By: "local"}, {Local: "192.0.2.80:8080", By: "local"}}
+		want := []end{{Local: "[::]:80", By: "local"}, {Local: "[::]:8080", By: "local"}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("listeners (-want +got):\n%s", diff)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scenario/event"
-	"scenario/host/hosttest/pipehost"
+	"scenario/host/hosttest/memnet"
 	"scenario/nodes/client/sock"
 )
 
@@ -48,8 +48,9 @@ func (d *diary) lines() (lines []string) {
 
 func TestLifeOfAConnection(t *testing.T) {
 	var here, there diary
-	network := pipehost.New()
-	server := network.Host("10.0.0.1", event.NewLogger("server", &there))
+	network := memnet.New()
+	server, client := network.Host("server", "10.0.0.1"), network.Host("client", "10.0.0.2")
+	server.Sink, client.Sink = &there, &here
 	l, err := sock.Listen(t.Context(), server, "chat", ":7")
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func TestLifeOfAConnection(t *testing.T) {
 		c, err := l.Accept()
 		got <- accepted{c, err}
 	}()
-	d := sock.Dialer{Host: network.Host("10.0.0.2", event.NewLogger("client", &here)), Lookup: nobody}
+	d := sock.Dialer{Host: client, Lookup: nobody}
 	c, err := d.Dial(event.WithTrace(t.Context(), "step/1", ""), sock.Target{Name: "10.0.0.1", Port: 7})
 	if err != nil {
 		t.Fatal(err)
