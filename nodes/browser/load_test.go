@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,7 +43,7 @@ func TestProcedure(t *testing.T) {
 	}
 	// The tree: what the page's request and its style sheet's led to.
 	var tree []string
-	for _, r := range w.records {
+	for _, r := range w.Records() {
 		if r.Event == "page.milestone" || r.Event == "page.load" || r.Event == "socket.close" {
 			continue
 		}
@@ -67,7 +67,7 @@ func TestProcedure(t *testing.T) {
 	if len(closes) != 2 || closes[0].Reason != "page complete" || closes[0].By != "local" || closes[0].Received == 0 {
 		t.Errorf("closed: %+v", closes)
 	}
-	last := w.records[len(w.records)-1]
+	last := w.Records()[len(w.Records())-1]
 	if sum, ok := event.As[event.PageLoad](last); !ok || sum.Requests != 3 || sum.Title != "My shop" || sum.Bytes == 0 {
 		t.Errorf("the last event is %+v", last)
 	}
@@ -229,13 +229,13 @@ func TestFailures(t *testing.T) {
 			"refused", "shop.example:81", nil,
 			Failure{Phase: "connect", Errno: "ECONNREFUSED", Meaning: "the machine answered that nothing listens on this port"}, 10,
 		}, {
-			"no route", "10.9.0.1", func(w *world) { w.dialErr["10.9.0.1:80"] = syscall.ENETUNREACH },
+			"no route", "10.9.0.1", func(w *world) { w.net.NoRoute("10.9.0.1") },
 			Failure{Phase: "connect", Errno: "ENETUNREACH", Meaning: "no route leads from here to this network"}, 0,
 		}, {
-			"no host", "shop.example", func(w *world) { w.dialErr["198.51.100.10:80"] = syscall.EHOSTUNREACH },
+			"no host", "shop.example", func(w *world) { clear(w.servers) },
 			Failure{Phase: "connect", Errno: "EHOSTUNREACH"}, 10,
 		}, {
-			"silence", "shop.example", func(w *world) { w.dialErr["198.51.100.10:80"] = errSilent },
+			"silence", "shop.example", func(w *world) { w.net.Silence("198.51.100.10") },
 			Failure{Phase: "connect", Errno: "ETIMEDOUT"}, 10010,
 		}, {
 			"no answer", "shop.example", func(w *world) {
@@ -343,12 +343,12 @@ func TestNextAddress(t *testing.T) {
 	w := newWorld(t)
 	w.serve("shop.example", map[string]handler{"/": page("<p>here")})
 	w.names["shop.example"] = []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("198.51.100.98"), shopAddr}
-	w.dialErr["[2001:db8::1]:80"] = syscall.ENETUNREACH
+	w.net.Host("empty", "198.51.100.98")
 	w.run(`{}`, func(b *running) {
 		if got := b.browse("shop.example"); got.Text != "here" || got.Error != nil {
 			t.Errorf("got %+v", got)
 		}
-		delete(w.servers, "198.51.100.10:80")
+		w.shut("198.51.100.10:80")
 		got := b.browse("shop.example")
 		if got.Error == nil || got.Error.Errno != "ECONNREFUSED" || got.Requests[0].Remote != "198.51.100.98:80" {
 			t.Errorf("the telling error is the first that is no missing route: %+v", got.Error)
@@ -383,6 +383,7 @@ func TestKeptConnections(t *testing.T) {
 	}})
 	w.run(`{"keep_connections": true}`, func(b *running) {
 		first, second := b.browse("shop.example"), b.browse("shop.example")
+		synctest.Wait() // the server's end of the connection is known
 		third := b.browse("shop.example")
 		if first.Connections != 1 || second.Connections != 0 || !second.Requests[0].Reused {
 			t.Errorf("first %+v, second %+v", first, second)

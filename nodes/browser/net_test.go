@@ -8,15 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,38 +21,40 @@ import (
 	"scenario/dnsd/stub"
 	"scenario/event"
 	"scenario/host"
+	"scenario/host/hosttest/memnet"
 )
 
-// world is a network in memory: servers by address, names, and one machine with a browser. It is its own host.Host.
+// world is a network in memory: servers by address, names, and one machine with a browser, of which it is the host.Host.
 type world struct {
+	*memnet.Host
 	t       *testing.T
+	net     *memnet.Net
 	names   map[string][]netip.Addr
 	lookErr map[string]error
 	servers map[string]handler // by IP:port
-	dialErr map[string]error   // by IP:port; errSilent: nobody answers
 	files   map[string][]byte
 
-	mu       sync.Mutex
-	records  []event.Record
-	asked    []string // names, each time the cache did not have them
-	cached   map[string]bool
-	nextPort uint16
-	open     map[string]int // connections by server
-	most     map[string]int // at a time
+	listeners map[string]net.Listener // by IP:port, while the browser runs
+
+	mu     sync.Mutex
+	asked  []string // names, each time the cache did not have them
+	cached map[string]bool
+	open   map[string]int // connections by server
+	most   map[string]int // at a time
 }
 
 // handler answers a request by writing to the connection; false closes it.
 type handler func(w net.Conn, r *http.Request) bool
 
-var errSilent = errors.New("nobody answers")
-
 var shopAddr = netip.MustParseAddr("198.51.100.10")
 
 func newWorld(t *testing.T) *world {
+	n := memnet.New()
 	return &world{
-		t: t, names: map[string][]netip.Addr{"shop.example": {shopAddr}}, lookErr: map[string]error{},
-		servers: map[string]handler{}, dialErr: map[string]error{}, files: map[string][]byte{},
-		cached: map[string]bool{}, nextPort: 40000, open: map[string]int{}, most: map[string]int{},
+		Host: n.Host("laptop", "192.168.1.10"), t: t, net: n,
+		names: map[string][]netip.Addr{"shop.example": {shopAddr}}, lookErr: map[string]error{},
+		servers: map[string]handler{}, files: map[string][]byte{}, listeners: map[string]net.Listener{},
+		cached: map[string]bool{}, open: map[string]int{}, most: map[string]int{},
 	}
 }
 
@@ -112,68 +111,52 @@ func slowly(every time.Duration, pieces ...string) handler {
 	}
 }
 
-func (w *world) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	fail := func(err error) error {
-		return &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)), Err: err}
-	}
-	if err := w.dialErr[addr]; errors.Is(err, errSilent) {
-		<-ctx.Done()
-		return nil, fail(ctx.Err())
-	} else if err != nil {
-		return nil, fail(err)
-	}
-	serve := w.servers[addr]
-	if serve == nil {
-		return nil, fail(syscall.ECONNREFUSED)
-	}
-	client, server := net.Pipe()
-	w.mu.Lock()
-	w.nextPort++
-	local := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("192.168.1.10"), w.nextPort))
-	w.open[addr]++
-	w.most[addr] = max(w.most[addr], w.open[addr])
-	w.mu.Unlock()
-	go func() {
-		defer func() {
-			server.Close()
-			w.mu.Lock()
-			w.open[addr]--
-			w.mu.Unlock()
-		}()
-		in := bufio.NewReader(server)
-		for {
-			r, err := http.ReadRequest(in)
-			if err != nil || !serve(server, r) {
-				return
-			}
+// listen has every server serve its pages until its listener is shut.
+func (w *world) listen(t *testing.T) {
+	for addr, serve := range w.servers {
+		ip := netip.MustParseAddrPort(addr).Addr().String()
+		l, err := w.net.Host(ip, ip).Listen(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	return &addressed{client, local, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))}, nil
+		w.listeners[addr] = l
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				w.count(addr, 1)
+				go func() {
+					defer w.count(addr, -1)
+					defer c.Close()
+					in := bufio.NewReader(c)
+					for {
+						r, err := http.ReadRequest(in)
+						if err != nil || !serve(c, r) {
+							return
+						}
+					}
+				}()
+			}
+		}()
+	}
 }
 
-// addressed is a pipe with the addresses of a TCP connection.
-type addressed struct {
-	net.Conn
-	local, remote net.Addr
+// shut has the server at addr accept nothing more; connections that are there stay.
+func (w *world) shut(addr string) {
+	if err := w.listeners[addr].Close(); err != nil {
+		w.t.Error(err)
+	}
+	delete(w.listeners, addr)
 }
 
-func (c *addressed) LocalAddr() net.Addr  { return c.local }
-func (c *addressed) RemoteAddr() net.Addr { return c.remote }
-
-func (w *world) Listen(context.Context, string, string) (net.Listener, error) {
-	return nil, errors.ErrUnsupported
-}
-func (w *world) ListenPacket(context.Context, string, string) (net.PacketConn, error) {
-	return nil, errors.ErrUnsupported
-}
-func (w *world) Interfaces() ([]host.Interface, error) { return nil, nil }
-func (w *world) Rand() rand.Source                     { return rand.NewPCG(1, 2) }
-func (w *world) Log() *slog.Logger                     { return event.NewLogger("laptop", w) }
-
-func (w *world) Record(r event.Record) {
+// count keeps how many connections a server has.
+func (w *world) count(addr string, change int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.records = append(w.records, r)
+	w.open[addr] += change
+	w.most[addr] = max(w.most[addr], w.open[addr])
 }
 
 func (w *world) ReadFile(name string) ([]byte, error) {
@@ -227,6 +210,7 @@ func (w *world) run(options string, do func(b *running)) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.listen(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		ready, ended := make(chan struct{}), make(chan error, 1)
 		go func() { ended <- b.Serve(ctx, w, func() { close(ready) }) }()
@@ -235,6 +219,9 @@ func (w *world) run(options string, do func(b *running)) {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Serve: %v", err)
+		}
+		for addr := range w.listeners {
+			w.shut(addr)
 		}
 		time.Sleep(2 * time.Hour) // servers that still think see the end
 		w.mu.Lock()
@@ -273,17 +260,7 @@ func (r *running) browse(url string) *Result {
 }
 
 // all returns the events of one type.
-func all[T event.Event](w *world) []T {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var list []T
-	for _, r := range w.records {
-		if e, ok := event.As[T](r); ok {
-			list = append(list, e)
-		}
-	}
-	return list
-}
+func all[T event.Event](w *world) []T { return memnet.Told[T](w.Host) }
 
 // fetched returns the request for a path, of the page's own origin or with its host.
 func fetched(t *testing.T, r *Result, url string) *Fetch {

@@ -268,14 +268,14 @@ func (h *Host) taken(proto string, at netip.AddrPort) bool {
 func (h *Host) port(proto string, addrs ...netip.Addr) uint16 {
 	for {
 		h.lastPort = max(h.lastPort+1, firstPort) // 65535 is followed by the first
-		free := func(a netip.Addr) bool { return !h.taken(proto, netip.AddrPortFrom(a, h.lastPort)) }
-		if !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !free(a) }) {
+		taken := func(a netip.Addr) bool { return h.taken(proto, netip.AddrPortFrom(a, h.lastPort)) }
+		if !slices.ContainsFunc(addrs, taken) {
 			return h.lastPort
 		}
 	}
 }
 
-// source is the address of the host from which to is reached.
+// source is the address of the host from which to is reached; the error is syscall.ENETUNREACH.
 func (h *Host) source(to netip.Addr) (netip.Addr, error) {
 	h.net.mu.Lock()
 	noRoute := h.net.noRoute[to]

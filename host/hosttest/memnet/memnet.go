@@ -9,7 +9,7 @@
 //   - A host that does not exist is unreachable at once, not after the seconds in which a router asks for it.
 //   - A connection takes no time, a datagram [Latency]; none is lost before the socket that it is for.
 //   - Whoever writes to an end that was closed is told at once.
-//   - There is no ICMP echo, and a host has no storage.
+//   - There is no ICMP echo and no Unix socket, and a host has no storage.
 //
 // Nothing runs between calls but the timers of datagrams under way, and nobody waits with a lock: time in a bubble goes on.
 // A Net and its hosts may be older than the bubble; sockets may not.

@@ -91,16 +91,16 @@ func (s *socket) WriteTo(p []byte, to net.Addr) (int, error) {
 func (s *socket) Write(p []byte) (int, error) { return s.send(p, s.peer) }
 
 func (s *socket) send(p []byte, to netip.AddrPort) (int, error) {
-	from := s.at
-	if from.Addr().IsUnspecified() {
-		source, err := s.host.source(to.Addr())
-		if err != nil {
-			return 0, s.fail("write", os.NewSyscallError("sendto", err))
-		}
-		from = netip.AddrPortFrom(source, from.Port())
-	}
 	if s.queue.isClosed() {
 		return 0, s.fail("write", net.ErrClosed)
+	}
+	source, err := s.host.source(to.Addr())
+	if err != nil {
+		return 0, s.fail("write", os.NewSyscallError("sendto", err))
+	}
+	from := s.at
+	if from.Addr().IsUnspecified() {
+		from = netip.AddrPortFrom(source, from.Port())
 	}
 	s.host.net.post(datagram{sender: s, from: from, to: to, data: slices.Clone(p)})
 	return len(p), nil
