@@ -161,7 +161,7 @@ func failures(t *testing.T) *script {
 		fail(ctx, "198.18.1.10:81", "ECONNREFUSED", "the machine answered that nothing listens on this port", 0.5)
 	})
 	open("unreachable", "http://10.9.9.9/", func(ctx context.Context) {
-		fail(ctx, "10.9.9.9:80", "EHOSTUNREACH", "the network was reached, but no machine with this address answers there, or a router forbids the way", 3.1)
+		fail(ctx, "10.9.9.9:80", "EHOSTUNREACH", "a router on the way could not deliver the packet, or no machine on its network has the address", 3.1)
 	})
 	open("timeout", "http://198.18.1.30:9/", func(ctx context.Context) {
 		fail(ctx, "198.18.1.30:9", "ETIMEDOUT", "no answer came in time: packets are dropped on the way, or the other end does not answer", 5000)

@@ -23,7 +23,7 @@ func table() []entry {
 	const late = "no answer came in time: packets are dropped on the way, or the other end does not answer"
 	return []entry{
 		{syscall.ECONNREFUSED, "ECONNREFUSED", "the machine answered that nothing listens on this port"},
-		{syscall.EHOSTUNREACH, "EHOSTUNREACH", "the network was reached, but no machine with this address answers there, or a router forbids the way"},
+		{syscall.EHOSTUNREACH, "EHOSTUNREACH", "a router on the way could not deliver the packet, or no machine on its network has the address"},
 		{syscall.ENETUNREACH, "ENETUNREACH", "no route leads from here to this network"},
 		{syscall.ETIMEDOUT, "ETIMEDOUT", late},
 		{syscall.ECONNRESET, "ECONNRESET", "the other end broke the connection off instead of closing it"},
