@@ -3,13 +3,16 @@ package expect
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 
 	"scenario/event"
+	"scenario/nodes/role"
 	"scenario/topology"
 )
 
@@ -18,14 +21,17 @@ const ScenarioNode = "scenario"
 
 // names are those of a plan that expressions may speak of.
 type names struct {
-	nodes []string
-	steps []string // of the steps that have ended when the expression is looked at
+	nodes   []string
+	actions map[actionKey]shape // results by action
+	result  shape               // of the step whose expectations are looked at
+	steps   map[string]shape    // results of the steps that have ended when the expression is looked at, by id
 }
 
 // Check looks over every expectation of the plan. The error joins one [*Error], with its Position, for each mistake: in
-// the language, in the name of an event, an attribute or a node, or in that of a step which has not ended by then.
-func Check(plan *topology.Plan) error {
-	known := &names{nodes: []string{ScenarioNode}}
+// the language, in the name of an event, an attribute or a node, in that of a step which has not ended by then, or in
+// that of a field of a result. What the actions of roles result in is known of these kinds; of others nothing is.
+func Check(plan *topology.Plan, kinds ...role.Kind) error {
+	known := &names{nodes: []string{ScenarioNode}, actions: results(kinds), steps: make(map[string]shape)}
 	for _, n := range plan.Nodes {
 		known.nodes = append(known.nodes, n.Name)
 	}
@@ -39,13 +45,14 @@ func Check(plan *topology.Plan) error {
 // checkStep looks over a step's expectations and then knows the step. Steps side by side know nothing of each other.
 func (k *names) checkStep(step topology.Step) []error {
 	var errs []error
-	before := slices.Clone(k.steps)
+	before := maps.Clone(k.steps)
 	for _, part := range step.Parallel {
-		side := &names{nodes: k.nodes, steps: slices.Clone(before)}
+		side := &names{nodes: k.nodes, actions: k.actions, steps: maps.Clone(before)}
 		errs = append(errs, side.checkStep(part)...)
-		k.steps = append(k.steps, side.steps[len(before):]...)
+		maps.Copy(k.steps, side.steps)
 	}
-	k.steps = append(k.steps, step.ID)
+	k.result = k.resultOf(step)
+	k.steps[step.ID] = k.result
 	return append(errs, k.checkAll(step.Expect, Step)...)
 }
 
@@ -93,8 +100,8 @@ type linter struct {
 // common are the attributes that every event has.
 var common = []string{event.KeyTime, event.KeyNode, event.KeyEvent, event.KeyTrace, event.KeyID, event.KeyParent}
 
-// events tells what is known of the variables in scope that stand for events: the word, or "" for any.
-type events map[string]string
+// variables tells what is known of those in scope.
+type variables map[string]shape
 
 func (p *Program) lint(known *names) []*Error {
 	l := &linter{program: p, known: known, words: make(map[string][]string), all: common}
@@ -107,18 +114,21 @@ func (p *Program) lint(known *names) []*Error {
 	}
 	slices.Sort(l.all)
 	l.all = slices.Compact(l.all)
-	l.walk(p.ast.Expr(), events{})
+	scope := variables{varEvents: {element: &shape{event: true}}}
+	if known != nil {
+		scope[varResult], scope[varSteps] = known.result, shape{fields: known.steps}
+	}
+	l.walk(p.ast.Expr(), scope)
 	slices.SortStableFunc(l.errs, func(a, b *Error) int { return a.Column - b.Column })
 	return l.errs
 }
 
-// walk looks at e, in which the variables in scope stand for events.
-func (l *linter) walk(e celast.Expr, scope events) {
+// walk looks at e, in which the variables are in scope.
+func (l *linter) walk(e celast.Expr, scope variables) {
 	switch e.Kind() {
 	case celast.SelectKind:
-		s := e.AsSelect()
-		l.selected(e, s.Operand(), s.FieldName(), scope)
-		l.walk(s.Operand(), scope)
+		l.selected(e, scope)
+		l.walk(e.AsSelect().Operand(), scope)
 	case celast.CallKind:
 		l.call(e, scope)
 	case celast.ListKind:
@@ -133,25 +143,46 @@ func (l *linter) walk(e celast.Expr, scope events) {
 	case celast.ComprehensionKind:
 		c := e.AsComprehension()
 		l.walk(c.IterRange(), scope)
-		inner := scope.with(c.IterVar(), "", l.isEvents(c.IterRange()))
-		l.walk(c.LoopStep(), inner)
+		l.walk(c.LoopStep(), scope.with(c.IterVar(), l.shape(c.IterRange(), scope).elements()))
+		l.walk(c.AccuInit(), scope) // what sortBy sorts
+		l.walk(c.Result(), scope.with(c.AccuVar(), l.shape(c.AccuInit(), scope)))
 	}
 }
 
-// with is scope and one more variable, which stands for an event or hides one that does.
-func (s events) with(name, word string, isEvent bool) events {
-	inner := make(events, len(s)+1)
-	for n, w := range s {
-		inner[n] = w
-	}
-	delete(inner, name)
-	if isEvent {
-		inner[name] = word
-	}
+// with is scope and one more variable, which may hide another.
+func (v variables) with(name string, known shape) variables {
+	inner := maps.Clone(v)
+	inner[name] = known
 	return inner
 }
 
-func (l *linter) call(e celast.Expr, scope events) {
+// shape is what is known of e.
+func (l *linter) shape(e celast.Expr, scope variables) shape {
+	switch e.Kind() {
+	case celast.IdentKind:
+		return scope[e.AsIdent()]
+	case celast.SelectKind:
+		if s := e.AsSelect(); !s.IsTestOnly() {
+			return l.shape(s.Operand(), scope).fields[s.FieldName()]
+		}
+	case celast.CallKind:
+		if c := e.AsCall(); c.FunctionName() == operators.Index {
+			list := l.shape(c.Args()[0], scope)
+			if key, ok := text(c.Args()[1]); ok {
+				return list.fields[key]
+			}
+			return list.elements()
+		}
+	case celast.ComprehensionKind:
+		macro, ok := l.program.ast.SourceInfo().GetMacroCall(e.ID())
+		if ok && macro.AsCall().FunctionName() == operators.Filter {
+			return l.shape(e.AsComprehension().IterRange(), scope)
+		}
+	}
+	return shape{}
+}
+
+func (l *linter) call(e celast.Expr, scope variables) {
 	c := e.AsCall()
 	args := c.Args()
 	switch c.FunctionName() {
@@ -169,7 +200,7 @@ func (l *linter) call(e celast.Expr, scope events) {
 		}
 	case operators.Index:
 		if key, ok := text(args[1]); ok {
-			l.step(args[1], args[0], key)
+			l.field(args[1], args[0], key, scope)
 		}
 	}
 	if c.IsMemberFunction() {
@@ -181,7 +212,7 @@ func (l *linter) call(e celast.Expr, scope events) {
 }
 
 // conjunction looks at the parts of an "and" with what they say together: e.event == 'dns.query' && e.name != ”.
-func (l *linter) conjunction(e celast.Expr, scope events) {
+func (l *linter) conjunction(e celast.Expr, scope variables) {
 	parts := conjuncts(e, nil)
 	inner := scope
 	for _, part := range parts {
@@ -192,7 +223,7 @@ func (l *linter) conjunction(e celast.Expr, scope events) {
 		for i, side := range args {
 			variable, field := eventField(side, scope)
 			if word, ok := text(args[1-i]); ok && field == event.KeyEvent && l.words[word] != nil {
-				inner = inner.with(variable, word, true)
+				inner = inner.with(variable, shape{event: true, word: word})
 			}
 		}
 	}
@@ -213,10 +244,14 @@ func conjuncts(e celast.Expr, found []celast.Expr) []celast.Expr {
 }
 
 // selected looks at operand.field.
-func (l *linter) selected(e, operand celast.Expr, field string, scope events) {
-	l.step(e, operand, field)
+func (l *linter) selected(e celast.Expr, scope variables) {
+	s := e.AsSelect()
+	operand, field := s.Operand(), s.FieldName()
+	if !s.IsTestOnly() || isSteps(operand) {
+		l.field(e, operand, field, scope)
+	}
 	if variable, _ := eventField(e, scope); variable != "" {
-		word := scope[variable]
+		word := scope[variable].word
 		attributes := l.words[word]
 		if word == "" {
 			attributes, word = l.all, "an event"
@@ -228,20 +263,42 @@ func (l *linter) selected(e, operand celast.Expr, field string, scope events) {
 	}
 }
 
+// field looks at operand.name, or operand[name], where the names that can be there are known: e is what to point at.
+func (l *linter) field(e, operand celast.Expr, name string, scope variables) {
+	of := l.shape(operand, scope)
+	if _, ok := of.fields[name]; ok || of.fields == nil {
+		return
+	}
+	fields := slices.Sorted(maps.Keys(of.fields))
+	hint := didYouMean(name, fields)
+	switch {
+	case isSteps(operand):
+		l.report(e, fmt.Sprintf("no step %s has ended by then%s", name, hint))
+	case len(fields) == 0:
+		l.report(e, fmt.Sprintf("%s is %s: it has no fields, so no %s", l.program.text(operand), of.noun, name))
+	case hint == "":
+		l.report(e, fmt.Sprintf("%s has no field %s: it has %s", l.program.text(operand), name, strings.Join(fields, ", ")))
+	default:
+		l.report(e, fmt.Sprintf("%s has no field %s%s", l.program.text(operand), name, hint))
+	}
+}
+
+func isSteps(e celast.Expr) bool { return e.Kind() == celast.IdentKind && e.AsIdent() == varSteps }
+
 // eventField is the variable and the attribute where e is such as e.node for an event e; otherwise nothing.
-func eventField(e celast.Expr, scope events) (variable, field string) {
+func eventField(e celast.Expr, scope variables) (variable, field string) {
 	if e.Kind() != celast.SelectKind || e.AsSelect().Operand().Kind() != celast.IdentKind {
 		return "", ""
 	}
 	variable = e.AsSelect().Operand().AsIdent()
-	if _, ok := scope[variable]; !ok {
+	if !scope[variable].event {
 		return "", ""
 	}
 	return variable, e.AsSelect().FieldName()
 }
 
 // compared looks at a text that an event's word or node is compared with.
-func (l *linter) compared(side, other celast.Expr, scope events) {
+func (l *linter) compared(side, other celast.Expr, scope variables) {
 	name, ok := text(other)
 	if !ok {
 		return
@@ -256,24 +313,6 @@ func (l *linter) compared(side, other celast.Expr, scope events) {
 	case field == event.KeyNode && l.known != nil && !slices.Contains(l.known.nodes, name):
 		l.report(other, fmt.Sprintf("there is no node %s%s", name, didYouMean(name, l.known.nodes)))
 	}
-}
-
-// step looks at steps.ID, or steps[ID].
-func (l *linter) step(e, operand celast.Expr, id string) {
-	if l.known == nil || operand.Kind() != celast.IdentKind || operand.AsIdent() != varSteps ||
-		slices.Contains(l.known.steps, id) {
-		return
-	}
-	l.report(e, fmt.Sprintf("no step %s has ended by then%s", id, didYouMean(id, l.known.steps)))
-}
-
-// isEvents tells whether e is the list of events, or a part of it.
-func (l *linter) isEvents(e celast.Expr) bool {
-	if call, ok := l.program.ast.SourceInfo().GetMacroCall(e.ID()); ok {
-		c := call.AsCall()
-		return c.FunctionName() == operators.Filter && l.isEvents(c.Target())
-	}
-	return e.Kind() == celast.IdentKind && e.AsIdent() == varEvents
 }
 
 // text is the value of a literal text.

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	celast "cel.dev/cel-go/common/ast"
@@ -114,6 +115,15 @@ func environment(scope Scope) (*cel.Env, error) {
 
 // That is the expression as it was written.
 func (p *Program) That() string { return p.that }
+
+// text is a part of the expression as it is written, but for blanks and quotes.
+func (p *Program) text(e celast.Expr) string {
+	text, err := cel.ExprToString(e, p.ast.SourceInfo())
+	if err != nil {
+		return "this"
+	}
+	return strings.ReplaceAll(text, "\n", " ")
+}
 
 // Literals returns the texts that stand in the expression: among them the nodes that it names.
 func (p *Program) Literals() []string {

@@ -257,9 +257,15 @@ func FuzzCompile(f *testing.F) {
 			}
 		}
 	}
-	f.Add("")
+	for _, that := range []string{
+		"", "result.statuss == 200", "result['titel'] == result.Plain", "result.requests[0].hops.all(h, h.adress == '')",
+		"steps['both.2'].exitt == steps.pause.waited", "result.requests.sortBy(r, r.urll)[0].url == ''",
+	} {
+		f.Add(that)
+	}
 	v := vars(f)
 	f.Fuzz(func(t *testing.T, that string) {
+		places(t, planOf(that))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		for _, scope := range []expect.Scope{expect.Step, expect.Run} {

@@ -150,13 +150,7 @@ func (x *explainer) compile(e celast.Expr, variables ...string) (cel.Program, er
 }
 
 // text is e as it is written, but for blanks and quotes.
-func (x *explainer) text(e celast.Expr) string {
-	text, err := cel.ExprToString(e, x.info)
-	if err != nil {
-		return "this"
-	}
-	return strings.ReplaceAll(text, "\n", " ")
-}
+func (x *explainer) text(e celast.Expr) string { return x.program.text(e) }
 
 // failure says where an evaluation went wrong: in the innermost part that has an error.
 func (x *explainer) failure(e celast.Expr, err *types.Err) string {

@@ -9,6 +9,7 @@ import (
 
 	"scenario/engine"
 	"scenario/event"
+	"scenario/expect"
 	"scenario/topology"
 )
 
@@ -16,14 +17,6 @@ const (
 	outputLimit = 1 << 20  // bytes of each of a program's outputs that are kept
 	lineLimit   = 64 << 10 // bytes of a line in the log; what is longer becomes several
 )
-
-// programResult is what expectations see of a program.
-type programResult struct {
-	Exit    int    `json:"exit"`
-	Stdout  string `json:"stdout"`
-	Stderr  string `json:"stderr"`
-	LeftOut int64  `json:"left_out"` // bytes of both outputs beyond what is kept
-}
 
 // runProgram runs the step's program on its node. What it writes also becomes events of the node, as it is written.
 func (s *Session) runProgram(ctx context.Context, step topology.Step) (json.RawMessage, error) {
@@ -33,7 +26,7 @@ func (s *Session) runProgram(ctx context.Context, step topology.Step) (json.RawM
 	}
 	stdout, stderr := capture("stdout"), capture("stderr")
 	code, err := s.run.Exec(ctx, step.Node, engine.Command{Args: step.Command, Stdout: stdout, Stderr: stderr})
-	result := programResult{Exit: code}
+	result := expect.ProgramResult{Exit: code}
 	var more int64
 	result.Stdout, result.LeftOut = stdout.end()
 	result.Stderr, more = stderr.end()
