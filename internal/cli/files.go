@@ -122,7 +122,7 @@ func (a *App) compile(src source, options compileOptions) (*topology.Plan, error
 	if err != nil {
 		return nil, err
 	}
-	return plan, expect.Check(plan)
+	return plan, expect.Check(plan, a.Kinds...)
 }
 
 // completeFiles completes FILE: the library's names and YAML files.
