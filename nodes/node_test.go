@@ -171,6 +171,33 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// The pages of the roles that people act with name every action, argument and result field.
+func TestPagesNameEverything(t *testing.T) {
+	for _, kind := range Kinds(fstest.MapFS{}) {
+		if kind.Name != "chat" && kind.Name != "client" {
+			continue // the others' are in docs/reference.md alone
+		}
+		page, err := os.ReadFile(filepath.Join(kind.Name, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, action := range kind.Actions {
+			names := []string{action.Name}
+			for _, of := range []any{action.Args, action.Result} {
+				for _, field := range reflect.VisibleFields(reflect.TypeOf(of)) {
+					name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+					names = append(names, name)
+				}
+			}
+			for _, name := range names {
+				if name != "" && !strings.Contains(string(page), "`"+name+"`") {
+					t.Errorf("%s, action %s: the page has no `%s`", kind.Name, action.Name, name)
+				}
+			}
+		}
+	}
+}
+
 func expectField(t *testing.T, of string, value any, short string) {
 	t.Helper()
 	if short == "" {
