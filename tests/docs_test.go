@@ -15,14 +15,9 @@ import (
 
 // elsewhere are commands of the documentation that another test or CI runs, by their first words.
 var elsewhere = map[string]string{
-	".ci/":                 "CI itself",
 	"go test":              "this is it",
-	"SCENARIO_REQUIRE=":    "CI itself",
-	"go build":             "CI itself",
 	"go install":           "TestMain builds the program",
 	"docker compose":       "TestCompose",
-	"docker-compose":       "TestCompose",
-	"docker image rm":      "it would end other tests' images",
 	"scenario completion":  "TestScripts of internal/cli",
 	"scenario up browse.y": "TestLibrary runs the file",
 }
