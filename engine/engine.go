@@ -28,6 +28,9 @@ type Output interface {
 	event.Sink
 	// File takes a file that a node keeps in the run's folder; later contents replace earlier ones.
 	File(node, name string, data []byte)
+	// Capture makes the file that keeps the frames of a node's link to a network, as pcapng. The engine closes it before
+	// Stop has returned.
+	Capture(node, network string) (io.WriteCloser, error)
 	// Progress tells a person what is going on while a run starts and ends: one node and its state, or (node empty) what
 	// the whole does, such as "building image".
 	Progress(node, state string)

@@ -272,6 +272,15 @@ type AccessDeny struct {
 	Rule   string `json:"rule"` // the address or prefix that is banned
 }
 
+// LinkDrop says that a link lost a frame.
+type LinkDrop struct {
+	Network   string `json:"network"`
+	Direction string `json:"direction"` // up: from the node into the network; down: to the node
+	Reason    string `json:"reason"`    // loss: by chance; queue: there was no room for it
+	Bytes     int    `json:"bytes"`     // of the frame
+	Packet    string `json:"packet"`    // what it was: "tcp 10.0.0.1:40000 > 10.0.0.2:80"
+}
+
 // Fault is something the scenario or the system did to a node: stop, crash, lost.
 type Fault struct {
 	Fault  string `json:"fault"`
@@ -306,6 +315,7 @@ func (ChatMessage) Word() string   { return "chat.message" }
 func (ChatLeave) Word() string     { return "chat.leave" }
 func (ICMPEcho) Word() string      { return "icmp.echo" }
 func (AccessDeny) Word() string    { return "access.deny" }
+func (LinkDrop) Word() string      { return "link.drop" }
 func (Fault) Word() string         { return "fault" }
 
 // Words returns a zero value of every event, in the order of the reference.
@@ -317,6 +327,6 @@ func Words() []Event {
 		HTTPRequest{}, HTTPResponse{}, HTMLAsset{}, PageMilestone{}, PageLoad{},
 		CookieStore{}, CookieSend{}, CookieBlock{},
 		ChatJoin{}, ChatMessage{}, ChatLeave{},
-		ICMPEcho{}, AccessDeny{}, Fault{},
+		ICMPEcho{}, AccessDeny{}, LinkDrop{}, Fault{},
 	}
 }

@@ -29,6 +29,9 @@ func LogFile(node string) string { return "logs/" + node + ".jsonl" }
 // NodeFile is where a file stands that a node keeps.
 func NodeFile(node, name string) string { return "files/" + node + "/" + name }
 
+// CaptureFile is where the frames of a node's link to a network stand.
+func CaptureFile(node, network string) string { return "captures/" + node + "-" + network + ".pcapng" }
+
 // ErrBusy is the error of Create where another live run uses the folder.
 var ErrBusy = errors.New("another run is using this folder")
 
@@ -156,6 +159,44 @@ func (f *Folder) File(node, name string, data []byte) {
 		err = f.replace(NodeFile(node, name), data)
 	}
 	f.fail(err)
+}
+
+// Capture makes the file that keeps the frames of a node's link to a network. A write that fails fails the folder.
+func (f *Folder) Capture(node, network string) (io.WriteCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return nil, f.err
+	}
+	name := CaptureFile(node, network)
+	if f.closed {
+		return nil, fmt.Errorf("run folder %s: %s: %w", f.dir, name, fs.ErrClosed)
+	}
+	if !validName(name) {
+		return nil, fmt.Errorf("run folder %s: %q is no valid name", f.dir, name)
+	}
+	file, err := f.append(name)
+	if err != nil {
+		f.fail(err)
+		return nil, f.err
+	}
+	return &capture{file, f}, nil
+}
+
+// capture is a capture file that is being written.
+type capture struct {
+	io.WriteCloser
+	folder *Folder
+}
+
+func (c *capture) Write(p []byte) (int, error) {
+	n, err := c.WriteCloser.Write(p)
+	if err != nil {
+		c.folder.mu.Lock()
+		defer c.folder.mu.Unlock()
+		c.folder.fail(err)
+	}
+	return n, err
 }
 
 // WriteFile replaces a file of the run itself, such as its report. The error is the first that the folder met.

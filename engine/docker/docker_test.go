@@ -132,6 +132,10 @@ func (c *collector) File(node, name string, data []byte) {
 	c.files[node+"/"+name] = string(data)
 }
 
+func (c *collector) Capture(node, network string) (io.WriteCloser, error) {
+	return nil, fmt.Errorf("no capture of %s on %s", node, network)
+}
+
 func (c *collector) Progress(node, state string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

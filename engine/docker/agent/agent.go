@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"net/netip"
 	"sync"
@@ -59,10 +58,8 @@ type agent struct {
 	kinds []role.Kind
 	fail  context.CancelCauseFunc
 
-	mu    sync.Mutex
-	node  *nodes.Node
-	end   context.CancelFunc // of the roles
-	ended chan struct{}      // closed when they have ended
+	mu      sync.Mutex
+	running *nodes.Running // nil: not started
 }
 
 func (a *agent) handle(ctx context.Context, op string, params json.RawMessage) (any, error) {
@@ -97,7 +94,7 @@ func (a *agent) start(ctx context.Context, start Start) error {
 	node, err := nodes.New(a.kinds, start.Parts, func(role string) host.Host {
 		return hostkernel.New(hostkernel.Options{
 			Log:         log,
-			Seed:        roleSeed(start.Seed, role),
+			Seed:        nodes.RoleSeed(start.Seed, role),
 			NameServers: servers,
 			WriteFile: func(name string, data []byte) error {
 				return a.out.Write(control.Line{File: name, Data: data})
@@ -107,35 +104,20 @@ func (a *agent) start(ctx context.Context, start Start) error {
 	if err != nil {
 		return err
 	}
-	// The roles outlive the request that starts them.
-	rolesCtx, end := context.WithCancel(context.WithoutCancel(ctx))
-	ready, ended := make(chan struct{}), make(chan struct{})
-
 	a.mu.Lock()
-	if a.node != nil {
-		a.mu.Unlock()
-		end()
+	defer a.mu.Unlock()
+	if a.running != nil {
 		return errors.New("the node has been started already")
 	}
-	a.node, a.end, a.ended = node, end, ended
-	a.mu.Unlock()
-
-	var failure error
-	go func() {
-		defer close(ended)
-		failure = node.Serve(rolesCtx, log, func() { close(ready) })
-	}()
-	select {
-	case <-ready:
-	case <-ended:
-		return failure
-	case <-ctx.Done():
-		return ctx.Err()
+	running, err := nodes.Start(ctx, node, log)
+	if err != nil {
+		return err
 	}
+	a.running = running
 	go func() {
-		<-ended
-		if failure != nil {
-			a.fail(failure)
+		<-running.Ended()
+		if err := running.Stop(); err != nil {
+			a.fail(err)
 		}
 	}()
 	return nil
@@ -143,30 +125,22 @@ func (a *agent) start(ctx context.Context, start Start) error {
 
 func (a *agent) do(ctx context.Context, call engine.Call) (json.RawMessage, error) {
 	a.mu.Lock()
-	node := a.node
+	running := a.running
 	a.mu.Unlock()
-	if node == nil {
+	if running == nil {
 		return nil, errors.New("the node has not been started")
 	}
 	if call.Trace != "" {
 		ctx = event.WithTrace(ctx, call.Trace, call.Parent)
 	}
-	return node.Do(ctx, call.Role, call.Action, call.Args)
+	return running.Do(ctx, call.Role, call.Action, call.Args)
 }
 
 func (a *agent) stop() {
 	a.mu.Lock()
-	end, ended := a.end, a.ended
+	running := a.running
 	a.mu.Unlock()
-	if end != nil {
-		end()
-		<-ended
+	if running != nil {
+		_ = running.Stop() // its error has been told when the roles ended
 	}
-}
-
-// roleSeed is the seed of one role of a node.
-func roleSeed(node uint64, role string) uint64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, role) // never fails: hash.Hash
-	return node ^ h.Sum64()
 }
