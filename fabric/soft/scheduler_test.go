@@ -26,7 +26,7 @@ type closer interface {
 func inBoth(t *testing.T, test func(t *testing.T, s closer)) {
 	t.Run("virtual", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := soft.NewVirtualTime()
+			s := soft.NewVirtualTime(nil)
 			defer s.Close()
 			test(t, s)
 		})
@@ -106,7 +106,7 @@ func TestWhatIsPlannedWhenItClosesIsDropped(t *testing.T) {
 func TestTurns(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
-			s := soft.NewVirtualTime()
+			s := soft.NewVirtualTime(nil)
 			defer s.Close()
 			var mu sync.Mutex
 			var got []string
@@ -135,7 +135,7 @@ func TestTurns(t *testing.T) {
 
 func TestTurnAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := soft.NewVirtualTime()
+		s := soft.NewVirtualTime(nil)
 		s.Close()
 		s.Turn("late")
 	})
@@ -144,7 +144,7 @@ func TestTurnAfterTheEnd(t *testing.T) {
 // A timer of a stack goes off once, when it was last told to.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := soft.NewVirtualTime()
+		s := soft.NewVirtualTime(nil)
 		defer s.Close()
 		start := time.Now()
 		fired := make(chan time.Duration, 10)

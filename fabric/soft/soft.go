@@ -58,3 +58,11 @@ func (f *Frame) Clone() Frame {
 	c.Payload = f.Payload.Clone()
 	return c
 }
+
+// Parts appends the frame's bytes, piece by piece, to parts. They are the frame's own: not to be changed, and gone with
+// it.
+func (f *Frame) Parts(parts [][]byte) [][]byte {
+	parts = append(parts, f.Head.AsSlice())
+	f.Payload.Apply(func(v *buffer.View) { parts = append(parts, v.AsSlice()) })
+	return parts
+}

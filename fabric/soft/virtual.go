@@ -2,7 +2,6 @@ package soft
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -11,10 +10,10 @@ import (
 // a run repeats whatever the machine's processors do at one time.
 type VirtualTime struct {
 	start time.Time
+	beat  func()
 	kick  chan struct{}
 	quit  chan struct{}
 	gone  chan struct{}
-	count atomic.Int64
 
 	mu   sync.Mutex
 	list agenda
@@ -25,10 +24,14 @@ type VirtualTime struct {
 
 var _ Scheduler = (*VirtualTime)(nil)
 
-// NewVirtualTime returns the scheduler. It must be called in the bubble, and Close too.
-func NewVirtualTime() *VirtualTime {
+// NewVirtualTime returns the scheduler. It must be called in the bubble, and Close too. beat, which may be nil, is called
+// before each event.
+func NewVirtualTime(beat func()) *VirtualTime {
+	if beat == nil {
+		beat = func() {}
+	}
 	s := &VirtualTime{
-		start: time.Now(), kick: make(chan struct{}, 1), quit: make(chan struct{}), gone: make(chan struct{}), last: -1,
+		start: time.Now(), beat: beat, kick: make(chan struct{}, 1), quit: make(chan struct{}), gone: make(chan struct{}), last: -1,
 	}
 	go s.run()
 	return s
@@ -50,9 +53,6 @@ func (s *VirtualTime) Now() time.Time { return time.Now() }
 
 // Virtual implements [Scheduler].
 func (s *VirtualTime) Virtual() bool { return true }
-
-// Events is how many events there were so far. It may be called from outside the bubble.
-func (s *VirtualTime) Events() int64 { return s.count.Load() }
 
 // Send implements [Scheduler].
 func (s *VirtualTime) Send(at time.Time, f Frame, to Sink) {
@@ -108,7 +108,7 @@ func (s *VirtualTime) run() {
 	for {
 		e, due, wait := s.next()
 		if due {
-			s.count.Add(1)
+			s.beat()
 			e.run()
 			continue
 		}
