@@ -344,7 +344,7 @@ func (q *queue) close() {
 	}
 }
 
-// run hands over frames until the queue is closed.
+// run hands over frames, segments that arrive together joined, until the queue is closed.
 func (q *queue) run(deliver func(Frame)) {
 	var batch []Frame
 	for {
@@ -358,9 +358,15 @@ func (q *queue) run(deliver func(Frame)) {
 		}
 		batch, q.frames = q.frames, batch[:0]
 		q.mu.Unlock()
-		for i := range batch {
-			deliver(batch[i])
-			batch[i] = Frame{}
+		for i := 0; i < len(batch); {
+			var train joiner
+			train.start(batch[i])
+			i++
+			for i < len(batch) && train.add(&batch[i]) {
+				i++
+			}
+			deliver(train.done())
 		}
+		clear(batch)
 	}
 }

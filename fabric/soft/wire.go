@@ -49,9 +49,10 @@ type Wire struct {
 
 // wireState is what a wire does, never changed once it is set. The link itself is used with the wire's lock held.
 type wireState struct {
-	link *link.Link
-	taps []*func(time.Time, *Frame)
-	down bool
+	link     *link.Link
+	corrupts bool // the link may
+	taps     []*func(time.Time, *Frame)
+	down     bool
 }
 
 // passing is a frame of which the fate is known while the lock is held, and comes about when it is let go: other wires,
@@ -110,6 +111,7 @@ func (w *Wire) change(edit func(*wireState)) {
 		s = *present
 	}
 	edit(&s)
+	s.corrupts = s.link != nil && s.link.Settings().Corrupt > 0
 	if s.link == nil && len(s.taps) == 0 && !s.down {
 		w.state.Store(nil)
 		return
@@ -165,7 +167,7 @@ func (w *Wire) pass(now time.Time, s *wireState, f Frame, batch []passing) []pas
 	if fate.Dropped != link.Passed {
 		return append(batch, passing{f, fate.Dropped})
 	}
-	f.Suspect = f.Suspect || s.link.Settings().Corrupt > 0
+	f.Suspect = f.Suspect || s.corrupts
 	var second Frame
 	if fate.Copied {
 		second = f.Clone()
