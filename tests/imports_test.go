@@ -53,9 +53,21 @@ var rules = []rule{
 	},
 	{in: []string{"event"}, deny: []string{"scenario"}, allow: []string{"scenario/event"}, why: "everybody imports event"},
 	{
-		in:   []string{"topology"},
-		deny: []string{"net/http", "os", "os/exec", "scenario/engine", "scenario/host/kernel", "scenario/fabric"},
-		why:  "topology is pure: what it reads is passed in",
+		in:    []string{"topology"},
+		deny:  []string{"net/http", "os", "os/exec", "scenario/engine", "scenario/host/kernel", "scenario/fabric"},
+		allow: []string{"scenario/fabric/link"},
+		why:   "topology is pure: what it reads is passed in; what settings of a link there are, fabric/link says",
+	},
+	{
+		in:     []string{"."},
+		except: []string{"host/netstack", "fabric/soft"},
+		deny:   []string{"gvisor.dev/gvisor"},
+		why:    "the TCP/IP of other people has two places, so that its types and quirks stay there",
+	},
+	{
+		in:   []string{"fabric/link", "fabric/nat", "fabric/capture"},
+		deny: []string{"scenario"},
+		why:  "they are functions of what is passed in, for any fabric and any engine",
 	},
 	{
 		in:     []string{"."},

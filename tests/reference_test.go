@@ -53,6 +53,8 @@ func TestReference(t *testing.T) {
 	p.table("key", settingRows(network))
 	p.WriteString("\n## A node\n\n" + nodeText)
 	p.table("key", settingRows(without(node, roleNames(kinds))))
+	p.WriteString("\n## A link\n\n" + linkText)
+	p.table("key", settingRows(schema.Definitions["link"]))
 	p.WriteString("\n## A step\n\n" + stepText)
 	p.table("key", settingRows(without(step, actionNames(kinds))))
 	p.WriteString(runText + "\n## Roles\n")
@@ -141,6 +143,15 @@ const networkText = `A key of ` + "`networks`" + `: an Ethernet segment with its
 
 const nodeText = `A key of ` + "`nodes`" + `: a machine. Beside these keys it has its roles ([below](#roles)), each under the role's name. A node with
 ` + "`image` or `rootfs`" + ` runs programs in place of roles.
+
+`
+
+const linkText = `What a ` + "`link`" + ` does to packets: a network's holds for each node on it, and what a node says below the network's name wins,
+key by key. Every node has a link of its own to a network, so two nodes with a ` + "`delay` of `10ms`" + ` are 20 ms apart one way.
+What ` + "`up` and `down`" + ` do not say is the same both ways. A packet is lost or not, waits its turn in the queue, is sent at the
+rate, and then takes the delay. ` + "`loss` and `burst`" + ` say one thing in two ways, so the one that wins takes the other's place.
+
+    link: {delay: 10ms, jitter: 2ms, loss: 0.1%, up: {rate: 1mbit}, down: {rate: 16mbit, queue: 64kb}}
 
 `
 

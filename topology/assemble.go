@@ -56,7 +56,10 @@ func (n *node) planInterfaces() []Interface {
 		if mtu == 0 {
 			mtu = defaultMTU
 		}
-		interfaces = append(interfaces, Interface{Name: p.name, Network: p.network.Name, MAC: p.mac, Addresses: p.addresses, MTU: mtu})
+		interfaces = append(interfaces, Interface{
+			Name: p.name, Network: p.network.Name, MAC: p.mac, Addresses: p.addresses, MTU: mtu,
+			Up: p.up, Down: p.down, Capture: p.captured(),
+		})
 	}
 	return interfaces
 }

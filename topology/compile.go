@@ -130,6 +130,7 @@ type port struct {
 	name      string
 	mac       MAC
 	addresses []netip.Prefix
+	up, down  *Link
 }
 
 // addr returns the port's first address of a family; the zero value where it has none.
@@ -193,6 +194,7 @@ func (c *compiler) layout() {
 	c.subnets()
 	c.addresses()
 	c.macs()
+	c.links()
 	c.forwards()
 	c.checkRoutes()
 	c.readServers()

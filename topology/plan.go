@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"scenario/fabric/link"
 )
 
 // Plan is what is to be done: pure data, every derived value filled in, sorted, the same for the same file and seed.
@@ -47,8 +49,39 @@ type Interface struct {
 	Name      string         `json:"name"` // eth0, eth1 …
 	Network   string         `json:"network"`
 	MAC       MAC            `json:"mac"`
-	Addresses []netip.Prefix `json:"addresses"` // with the subnet's length; IPv4 first
-	MTU       int            `json:"mtu"`       // bytes
+	Addresses []netip.Prefix `json:"addresses"`         // with the subnet's length; IPv4 first
+	MTU       int            `json:"mtu"`               // bytes
+	Up        *Link          `json:"up,omitempty"`      // what its link does to packets into the network; nil: nothing
+	Down      *Link          `json:"down,omitempty"`    // and to packets to the node
+	Capture   bool           `json:"capture,omitempty"` // its link's frames are kept as pcapng
+}
+
+// Link is what one way of a link does to packets. Probabilities are from 0 to 1.
+type Link struct {
+	Delay        Duration          `json:"delay,omitempty"`
+	Jitter       Duration          `json:"jitter,omitempty"`
+	Distribution link.Distribution `json:"distribution,omitempty"` // of Delay; empty without Jitter
+	Loss         float64           `json:"loss,omitempty"`
+	Burst        *Burst            `json:"burst,omitempty"` // in place of Loss
+	Duplicate    float64           `json:"duplicate,omitempty"`
+	Reorder      float64           `json:"reorder,omitempty"`
+	Corrupt      float64           `json:"corrupt,omitempty"`
+	Rate         int64             `json:"rate,omitempty"`  // bits per second; 0: no limit
+	Queue        *Queue            `json:"queue,omitempty"` // where packets wait for Rate; nil without it
+}
+
+// Burst is loss in bursts, with the letters of the Gilbert–Elliott model.
+type Burst struct {
+	P    float64 `json:"p"`   // probability that a good link turns bad
+	R    float64 `json:"r"`   // probability that a bad link turns good
+	Bad  float64 `json:"1-h"` // probability of loss while it is bad
+	Good float64 `json:"1-k"` // probability of loss while it is good
+}
+
+// Queue is the most that waits: packets or bytes, the other is 0.
+type Queue struct {
+	Packets int `json:"packets,omitempty"`
+	Bytes   int `json:"bytes,omitempty"`
 }
 
 // Route leads packets for a destination to the next router.

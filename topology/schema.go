@@ -35,7 +35,8 @@ func Schema(kinds []role.Kind) ([]byte, error) {
 			}
 		}
 	}
-	root.Definitions = jsonschema.Definitions{"node": node, "step": step}
+	link, way := linkSchemas()
+	root.Definitions = jsonschema.Definitions{"node": node, "step": step, "link": link, "way": way}
 	text, err := json.MarshalIndent(root, "", "  ")
 	return append(text, '\n'), err
 }
@@ -45,6 +46,18 @@ func (NodeSpec) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Ref:
 
 // JSONSchema points at the definition that Schema makes, which has the actions too.
 func (StepSpec) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Ref: "#/$defs/step"} }
+
+// JSONSchema points at the definition that Schema makes.
+func (LinkSpec) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Ref: "#/$defs/link"} }
+
+// linkSchemas makes the schemas of a link, and of what differs one way.
+func linkSchemas() (link, way *jsonschema.Schema) {
+	link, way = reflected(WaySpec{}), reflected(WaySpec{})
+	const ref = "#/$defs/way"
+	link.Properties.Set(wayUp, &jsonschema.Schema{Ref: ref, Description: "What differs on the way from the node into the network: the same keys."})
+	link.Properties.Set(wayDown, &jsonschema.Schema{Ref: ref, Description: "What differs on the way to the node: the same keys."})
+	return link, way
+}
 
 // JSONSchemaExtend adds the short form.
 func (s NetworkSpec) JSONSchemaExtend(schema *jsonschema.Schema) { addShort(schema, s.short()) }

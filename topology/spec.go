@@ -28,6 +28,8 @@ type NetworkSpec struct {
 	EnableIPv6 bool         `json:"enable_ipv6" jsonschema_description:"Allocate an IPv6 subnet too."`
 	Internal   bool         `json:"internal" jsonschema_description:"No way out: routers do not forward from or to it."`
 	MTU        Number       `json:"mtu" jsonschema:"minimum=576,maximum=65535" jsonschema_description:"Largest packet in bytes; 1500 where left out."`
+	Link       *LinkSpec    `json:"link" jsonschema_description:"What the link of every node on it does to packets; clean where left out."`
+	Capture    *bool        `json:"capture" jsonschema_description:"Keep the frames of the links of all nodes on it as pcapng."`
 }
 
 func (NetworkSpec) short() string { return "subnet" }
@@ -54,6 +56,8 @@ type NodeSpec struct {
 type AttachmentSpec struct {
 	Addresses List[Address] `json:"address" jsonschema_description:"Its addresses there; allocated where left out."`
 	MAC       HardwareAddr  `json:"mac" jsonschema_description:"Its Ethernet address there; derived where left out."`
+	Link      *LinkSpec     `json:"link" jsonschema_description:"What its link there does to packets; a key given here wins over the network's."`
+	Capture   *bool         `json:"capture" jsonschema_description:"Keep the frames of its link there as pcapng, or not, whatever the network says."`
 }
 
 func (AttachmentSpec) short() string { return "address" }

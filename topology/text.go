@@ -80,7 +80,12 @@ func (t *textWriter) node(n Node) {
 		if i.MTU != defaultMTU {
 			mtu = fmt.Sprintf("  mtu %d", i.MTU)
 		}
-		t.line(2, "%-10s %-12s %s  %s%s", i.Name, i.Network, join(i.Addresses), i.MAC, mtu)
+		capture := ""
+		if i.Capture {
+			capture = "  capture"
+		}
+		t.line(2, "%-10s %-12s %s  %s%s%s", i.Name, i.Network, join(i.Addresses), i.MAC, mtu, capture)
+		t.links(i)
 	}
 	for _, r := range n.Routes {
 		t.line(2, "route      %s", r)
@@ -99,6 +104,20 @@ func (t *textWriter) node(n Node) {
 	}
 	if n.Program != nil {
 		t.program(n.Program)
+	}
+}
+
+// links writes what an interface's link does, in one line where both ways do the same.
+func (t *textWriter) links(i Interface) {
+	if i.Up != nil && i.Down != nil && i.Up.String() == i.Down.String() {
+		t.line(3, "link     %s", i.Up)
+		return
+	}
+	if i.Up != nil {
+		t.line(3, "up       %s", i.Up)
+	}
+	if i.Down != nil {
+		t.line(3, "down     %s", i.Down)
 	}
 }
 

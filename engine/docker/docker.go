@@ -70,18 +70,31 @@ func (e *Engine) Check(ctx context.Context, plan *topology.Plan) error {
 	if version := api.ClientVersion(); minor(version) < minAPI {
 		return fmt.Errorf("the Docker engine at %s speaks API %s: 1.%d (Docker 19.03) or later is needed", api.DaemonHost(), version, minAPI)
 	}
+	return errors.Join(e.problems(plan, api.DaemonHost())...)
+}
+
+// problems tells what of the plan cannot be done with a daemon at that address.
+func (e *Engine) problems(plan *topology.Plan, daemon string) []error {
 	var problems []error
 	for _, node := range plan.Nodes {
-		if node.Program == nil || node.Program.RootFS == "" {
-			continue
+		problem := func(what, why string) {
+			problems = append(problems, &engine.Unsupported{Engine: e.Name(), Node: node.Name, What: what, Why: why})
 		}
-		if why := rootfsProblem(api.DaemonHost()); why != "" {
-			problems = append(problems, &engine.Unsupported{
-				Engine: e.Name(), Node: node.Name, What: "rootfs: " + node.Program.RootFS, Why: why,
-			})
+		if node.Program != nil && node.Program.RootFS != "" {
+			if why := rootfsProblem(daemon); why != "" {
+				problem("rootfs: "+node.Program.RootFS, why)
+			}
+		}
+		for _, i := range node.Interfaces {
+			if i.Up != nil || i.Down != nil {
+				problem("link on "+i.Network, "has clean links only: use --engine embedded")
+			}
+			if i.Capture {
+				problem("capture on "+i.Network, "captures nothing: use --engine embedded")
+			}
 		}
 	}
-	return errors.Join(problems...)
+	return problems
 }
 
 // connect returns the connection that was kept, or a new one.

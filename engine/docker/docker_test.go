@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
 
 	"scenario/engine"
@@ -379,6 +380,51 @@ func TestMachinePrograms(t *testing.T) {
 	}
 	if code != 7 || stdout.String() != "hello\nfrom outside\n" || stderr.String() != "oops\n" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, &stdout, &stderr)
+	}
+}
+
+// What the engine cannot do it says of every node, before anything starts.
+func TestUnsupported(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(node *topology.Node)
+		daemon string
+		want   []string
+	}{
+		{"nothing", func(*topology.Node) {}, "tcp://far:2375", nil},
+		{
+			"rootfs far away", func(n *topology.Node) { n.Program = &topology.Program{RootFS: "host"} }, "tcp://far:2375",
+			[]string{"node laptop: rootfs: host: the docker engine is on another machine (tcp://far:2375): use an image instead"},
+		},
+		{
+			"link", func(n *topology.Node) { n.Interfaces[0].Up = &topology.Link{Loss: 0.01} }, "unix:///run/docker.sock",
+			[]string{"node laptop: link on home: the docker engine has clean links only: use --engine embedded"},
+		},
+		{
+			"link and capture", func(n *topology.Node) {
+				n.Interfaces[0].Down, n.Interfaces[0].Capture = &topology.Link{Rate: 1e6}, true
+			}, "unix:///run/docker.sock",
+			[]string{
+				"node laptop: link on home: the docker engine has clean links only: use --engine embedded",
+				"node laptop: capture on home: the docker engine captures nothing: use --engine embedded",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := plan("unsupported")
+			test.change(&p.Nodes[0])
+			var got []string
+			for _, err := range New(Options{}).problems(p, test.daemon) {
+				var unsupported *engine.Unsupported
+				if !errors.As(err, &unsupported) {
+					t.Errorf("%v is a %T", err, err)
+				}
+				got = append(got, err.Error())
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }
 
