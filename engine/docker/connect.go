@@ -152,3 +152,13 @@ func explain(host string, err error) error {
 	}
 	return fmt.Errorf("no Docker engine at %s: %s: %w", where, advice, err)
 }
+
+// Answers returns an error where no Docker engine can be used, which says why.
+func (e *Engine) Answers(ctx context.Context) error {
+	provider, err := e.connect(ctx)
+	if err != nil {
+		return err
+	}
+	e.keep(provider)
+	return nil
+}

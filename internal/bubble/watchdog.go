@@ -22,7 +22,7 @@ func (s *Stuck) Error() string {
 
 const (
 	round  = 500 * time.Millisecond // between two looks, in real time
-	rounds = 6                     // without progress, until time counts as stopped
+	rounds = 6                      // without progress, until time counts as stopped
 )
 
 // watchdog finds out when a bubble's time has stopped: something in it waits for what is not in the bubble, so that the

@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"scenario/engine"
 	"scenario/expect"
 	"scenario/nodes/role"
 	"scenario/topology"
@@ -25,22 +24,13 @@ import (
 
 // App is what the commands work with.
 type App struct {
-	Engines []Engine    // the first is the default
+	Engines []Engine    // the first that answers is the default
 	Kinds   []role.Kind // of roles
 	Library fs.FS       // the built-in scenarios: *.yaml
 	Agents  []Agent
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
-}
-
-// Engine is something that --engine can name.
-type Engine struct {
-	Name string
-	New  func() (engine.Engine, error)
-	// Sweep removes what is left of the runs of that name (empty: of all), whose owners are gone, and returns how many
-	// things it removed. Nil where the engine leaves nothing.
-	Sweep func(ctx context.Context, name string) (int, error)
 }
 
 // Agent is a hidden command: a part that this program plays elsewhere, such as a container's first process.
@@ -147,30 +137,6 @@ func need(least, most int, what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// engineNamed returns the engine that --engine names.
-func (a *App) engineNamed(name string) (Engine, error) {
-	var names []string
-	for _, e := range a.Engines {
-		if e.Name == name {
-			return e, nil
-		}
-		names = append(names, e.Name)
-	}
-	return Engine{}, fmt.Errorf("no engine %q: --engine takes %s", name, strings.Join(names, ", "))
-}
-
-// engineFlag adds --engine.
-func (a *App) engineFlag(command *cobra.Command, name *string) {
-	command.Flags().StringVar(name, "engine", a.Engines[0].Name, "what carries the scenario out")
-	command.RegisterFlagCompletionFunc("engine", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var names []string
-		for _, e := range a.Engines {
-			names = append(names, e.Name)
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	})
 }
 
 // file returns the file behind a stream, or nil where it is something else.

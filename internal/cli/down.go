@@ -21,7 +21,7 @@ killed, what its engine still holds under that name is removed.`,
 		Args:              need(0, 1, "the name of a run"),
 		ValidArgsFunction: completeRuns,
 		RunE: func(command *cobra.Command, args []string) error {
-			chosen, err := a.engineNamed(engineName)
+			chosen, _, err := a.chooseEngine(command.Context(), engineName, false)
 			if err != nil {
 				return err
 			}

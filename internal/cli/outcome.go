@@ -13,6 +13,7 @@ type outcome struct {
 	File        string // as it was named
 	Folder      string
 	Interrupted bool
+	Virtual     bool
 	Duration    time.Duration // from the start until the last step's end
 }
 

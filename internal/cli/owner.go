@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -28,6 +29,7 @@ type job struct {
 	Plan     *topology.Plan `json:"plan"`
 	File     string         `json:"file"` // as it was named
 	Engine   string         `json:"engine"`
+	Virtual  bool           `json:"virtual,omitempty"`  // in virtual time
 	Folder   string         `json:"folder,omitempty"`   // where --out says; empty: found
 	Stay     bool           `json:"stay,omitempty"`     // after the steps, until somebody takes it down
 	Detached bool           `json:"detached,omitempty"` // from the terminal
@@ -61,11 +63,19 @@ type hooks struct {
 // carryOut does a job from start to end. The error tells why the run could not be had or did not come to its end; a step
 // or expectation that failed is an outcome.
 func (a *App) carryOut(ctx context.Context, j job, show display, on hooks) (outcome, error) {
+	if j.Virtual {
+		return a.carryOutVirtually(ctx, j, show, on)
+	}
+	return a.carryOutHere(ctx, j, show, on, Setting{})
+}
+
+// carryOutHere does a job in the time that it is called in.
+func (a *App) carryOutHere(ctx context.Context, j job, show display, on hooks, setting Setting) (outcome, error) {
 	chosen, err := a.engineNamed(j.Engine)
 	if err != nil {
 		return outcome{}, err
 	}
-	eng, err := chosen.New()
+	eng, err := chosen.New(setting)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -81,7 +91,11 @@ func (a *App) carryOut(ctx context.Context, j job, show display, on hooks) (outc
 	}
 	o.info = live.Info{Name: j.Plan.Name, State: live.Starting, Engine: j.Engine, File: j.File, Folder: folder.Dir(),
 		Since: time.Now(), PID: os.Getpid(), Nodes: a.liveNodes(j.Plan)}
-	server, err := o.serve()
+	serve := o.serve
+	if j.Virtual {
+		serve = func() (io.Closer, error) { return io.NopCloser(nil), nil }
+	}
+	server, err := serve()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -130,7 +144,7 @@ func (a *App) liveNodes(plan *topology.Plan) []live.Node {
 }
 
 // serve makes the run reachable.
-func (o *owner) serve() (*live.Server, error) {
+func (o *owner) serve() (io.Closer, error) {
 	dir, err := live.Folder()
 	if err != nil {
 		return nil, err
@@ -150,7 +164,7 @@ func (o *owner) run(ctx context.Context, eng engine.Engine, ready func(outcome))
 		}
 	}()
 	began := time.Now()
-	result := outcome{Name: o.job.Plan.Name, File: o.job.File, Folder: o.folder.Dir()}
+	result := outcome{Name: o.job.Plan.Name, File: o.job.File, Folder: o.folder.Dir(), Virtual: o.job.Virtual}
 	session, err := runner.Start(ctx, o.job.Plan, eng, o.folder, o.display.progress, runner.Options{Observer: o})
 	if err != nil {
 		if ctx.Err() != nil {

@@ -36,7 +36,7 @@ This page is made from the commands.
 // docs/cli.md is what the commands say of themselves.
 func TestReference(t *testing.T) {
 	app := fakeApp()
-	app.Engines[0].Name = "docker" // the default of --engine
+	app.Engines = []Engine{{Name: "docker"}, {Name: "embedded"}} // those of the program
 	root := app.root()
 	root.InitDefaultCompletionCmd("completion")
 	var page strings.Builder

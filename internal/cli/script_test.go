@@ -35,7 +35,7 @@ func fakeApp() *App {
 	return &App{
 		Engines: []Engine{{
 			Name:  "fake",
-			New:   func() (engine.Engine, error) { return fakeEngine{}, nil },
+			New:   func(Setting) (engine.Engine, error) { return fakeEngine{}, nil },
 			Sweep: fakeSweep,
 		}},
 		Kinds: fakeKinds(),

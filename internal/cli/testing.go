@@ -68,7 +68,7 @@ func (t *tests) runAll(ctx context.Context, files []string) int {
 }
 
 func (t *tests) run(ctx context.Context, file string) int {
-	j, err := t.options.job(t.app, file)
+	j, err := t.options.job(ctx, t.app, file)
 	if err == nil {
 		var result outcome
 		result, err = t.app.attached(ctx, j, t.display(j), func(folder string) { t.folders = append(t.folders, folder) })
@@ -176,7 +176,11 @@ func (o outcome) tally() string {
 	if o.Interrupted {
 		text += ", interrupted"
 	}
-	return fmt.Sprintf("%s, %s", text, o.Duration.Round(time.Millisecond))
+	text = fmt.Sprintf("%s, %s", text, o.Duration.Round(time.Millisecond))
+	if o.Virtual {
+		text += " of virtual time"
+	}
+	return text
 }
 
 // failureText tells what was expected, what happened and where to look.

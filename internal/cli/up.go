@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 )
@@ -10,6 +11,7 @@ import (
 type runOptions struct {
 	compileOptions
 	engine string
+	clock  clock
 	folder string
 	json   bool
 	raw    bool
@@ -19,6 +21,7 @@ type runOptions struct {
 func (o *runOptions) flags(a *App, command *cobra.Command) {
 	o.compileOptions.flags(command)
 	a.engineFlag(command, &o.engine)
+	o.clock.flag(command)
 	command.Flags().StringVar(&o.folder, "out", "", "run `folder` (default: .scenario/NAME)")
 	command.Flags().BoolVar(&o.json, "json", false, "one JSON object a line on standard output, and nothing else")
 	command.Flags().BoolVar(&o.raw, "raw", false, "show requests and responses as bytes on the wire")
@@ -27,9 +30,11 @@ func (o *runOptions) flags(a *App, command *cobra.Command) {
 }
 
 // job compiles a file to a job.
-func (o *runOptions) job(a *App, file string) (job, error) {
-	if _, err := a.engineNamed(o.engine); err != nil {
-		return job{}, err
+func (o *runOptions) job(ctx context.Context, a *App, file string) (job, error) {
+	if o.engine != "" {
+		if _, err := a.engineNamed(o.engine); err != nil {
+			return job{}, err
+		}
 	}
 	src, err := a.open(file)
 	if err != nil {
@@ -42,9 +47,17 @@ func (o *runOptions) job(a *App, file string) (job, error) {
 	if err := a.trust(plan, src, o.trust); err != nil {
 		return job{}, err
 	}
+	chosen, instead, err := a.chooseEngine(ctx, o.engine, o.clock.virtual)
+	if err != nil {
+		return job{}, err
+	}
+	if instead != "" {
+		fmt.Fprintln(a.Stderr, instead)
+	}
 	look := a.look()
 	look.JSON, look.Raw = o.json, o.raw
-	return job{Plan: plan, File: file, Engine: o.engine, Folder: o.folder, Look: look}, nil
+	look.Live = look.Live && !o.clock.virtual // which would count the seconds
+	return job{Plan: plan, File: file, Engine: chosen.Name, Virtual: o.clock.virtual, Folder: o.folder, Look: look}, nil
 }
 
 func (a *App) upCommand() *cobra.Command {
@@ -61,15 +74,18 @@ Exit code: 0, 1 where a step or an expectation failed, 2 where the run could not
 		Args:              need(1, 1, "one file"),
 		ValidArgsFunction: a.completeFiles,
 		RunE: func(command *cobra.Command, args []string) error {
-			j, err := options.job(a, args[0])
+			j, err := options.job(command.Context(), a, args[0])
 			if err != nil {
 				return err
+			}
+			if j.Virtual && (detached || wait) {
+				return errStayVirtual
 			}
 			if detached {
 				j.Stay, j.Detached = true, true
 				return a.detach(command.Context(), j)
 			}
-			j.Stay = wait || j.Look.Attended
+			j.Stay = wait || j.Look.Attended && !j.Virtual
 			result, err := a.attached(command.Context(), j, newDisplay(j, a.Stdout, a.Stderr), func(string) {})
 			if err != nil {
 				return err
