@@ -16,8 +16,8 @@
 // ICMP errors (destination unreachable, packet too big, time exceeded, parameter problem) go the same way with
 // [Packet.Kind] Error and the flow of the packet that they quote in [Packet.Inner]; both headers are translated.
 //
-// Fragments are put together before Prerouting. An error of the router's own about a packet that ended between Prerouting
-// and Forward may quote it as it came in or as it is by then; both are translated to what its sender sent.
+// Fragments are put together before Prerouting. An error of the router's own quotes a packet as it came in; one about a
+// packet that has left is translated back, with the connection, to what its sender knows.
 //
 // The zero [Behaviour] is Linux' masquerade. Others are the kinds that RFC 4787 has words for.
 package nat
