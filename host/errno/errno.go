@@ -56,6 +56,16 @@ func Name(err error) string { return find(err).name }
 // Meaning is one plain sentence, without a capital or a full stop, on what err means; empty where there is none to give.
 func Meaning(err error) string { return find(err).meaning }
 
+// Named is the error that the system calls by that name; nil where none of those that are known here is.
+func Named(name string) error {
+	for _, e := range table() {
+		if name != "" && e.name == name {
+			return e.err
+		}
+	}
+	return nil
+}
+
 func find(err error) entry {
 	if err == nil {
 		return entry{}

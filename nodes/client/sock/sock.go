@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -79,6 +80,22 @@ func (c *Conn) note(op string, sent, received int, err error) {
 		failure.Local, failure.Remote = c.Local(), c.Remote()
 		event.Emit(c.ctx, c.log, failure)
 	}
+}
+
+// CloseWrite ends this end's direction; what the other end sends can still be read.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return fmt.Errorf("close writing to %s: %w", c.Remote(), errors.ErrUnsupported)
+}
+
+// SetLinger is that of *net.TCPConn: with 0, Close breaks the connection off with a reset.
+func (c *Conn) SetLinger(seconds int) error {
+	if tcp, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+		return tcp.SetLinger(seconds)
+	}
+	return fmt.Errorf("linger for %s: %w", c.Remote(), errors.ErrUnsupported)
 }
 
 // Close implements [net.Conn].
