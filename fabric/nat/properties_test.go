@@ -136,7 +136,8 @@ func thereAndBack(t *rapid.T, r *router, a arrival, to int, p Packet) {
 		return // its answer depends on its state
 	}
 	got, v := r.send(to, &back)
-	if v == Accept && (got != a.from || back.Flow != a.p.Flow.Reverse()) {
+	from := r.route(a.p.Flow.Src.Addr()) // where it should have come from
+	if v == Accept && (got != from || back.Flow != a.p.Flow.Reverse()) {
 		t.Fatalf("%s is answered at %s by %s", formatFlow(a.p.Flow), portName(got), formatFlow(back.Flow))
 	}
 	if v != Accept && v != Isolated {
