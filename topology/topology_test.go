@@ -266,6 +266,7 @@ func FuzzParse(f *testing.F) {
 			if err := plan.WriteText(io.Discard); err != nil {
 				t.Error(err)
 			}
+			checkLinks(t, plan)
 		}
 	})
 }

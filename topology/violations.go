@@ -89,7 +89,11 @@ func (s *schema) explain(root *value, v violation, errs *mistakes) {
 			errs.add(at.at, fmt.Sprintf("%s lacks %q", subject, name), s.describe(v.schema, name))
 		}
 	case *verdict.Type:
-		errs.add(at.at, fmt.Sprintf("%s must be %s, not %s", subject, typeNames(k.Want), at.kind), s.typeAdvice(v.schema, k.Want, at))
+		got := string(at.kind)
+		if at.kind == number && slices.Contains(k.Want, "integer") {
+			got = at.text // which is a number, but not a whole one
+		}
+		errs.add(at.at, fmt.Sprintf("%s must be %s, not %s", subject, typeNames(k.Want), got), s.typeAdvice(v.schema, k.Want, at))
 	case *verdict.Enum:
 		var words []string
 		for _, want := range k.Want {

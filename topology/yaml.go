@@ -222,9 +222,10 @@ func (r *reader) scalar(n *yaml.Node, at Position) *value {
 		var i int64
 		var u uint64
 		v.kind = number
-		if n.Decode(&i) == nil {
+		whole := n.ShortTag() == "!!int" // yaml.v3 decodes 0.5 as the integer 0
+		if whole && n.Decode(&i) == nil {
 			v.json = json.Number(strconv.FormatInt(i, 10))
-		} else if n.Decode(&u) == nil {
+		} else if whole && n.Decode(&u) == nil {
 			v.json = json.Number(strconv.FormatUint(u, 10))
 		} else if err := n.Decode(&f); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
 			number, _ := json.Marshal(f) // cannot fail: it is finite

@@ -52,7 +52,8 @@ type Burst struct {
 }
 
 // Queue bounds what waits to be sent; the packet that is being sent is not counted. A packet that finds no room is
-// dropped (drop-tail). With neither bound DefaultQueue holds.
+// dropped (drop-tail). With both bounds both hold, with neither DefaultQueue does. What waits already stays when Set makes
+// the queue smaller.
 type Queue struct {
 	Packets int
 	Bytes   int
@@ -62,15 +63,18 @@ type Queue struct {
 // at 10 Mbit/s.
 const DefaultQueue = 1000
 
+// maxDelay bounds Delay and Jitter, so that their sums stay far from what a time.Duration can hold.
+const maxDelay = 24 * time.Hour
+
 // Validate tells all that is wrong with the settings.
 func (s Settings) Validate() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Delay < 0 {
-		fail("delay %s is negative", s.Delay)
+	if s.Delay < 0 || s.Delay > maxDelay {
+		fail("delay %s is not between 0s and %s", s.Delay, maxDelay)
 	}
-	if s.Jitter < 0 {
-		fail("jitter %s is negative", s.Jitter)
+	if s.Jitter < 0 || s.Jitter > maxDelay {
+		fail("jitter %s is not between 0s and %s", s.Jitter, maxDelay)
 	}
 	switch s.Distribution {
 	case "", Uniform, Normal, Pareto:
