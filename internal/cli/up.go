@@ -13,6 +13,7 @@ type runOptions struct {
 	engine string
 	clock  clock
 	folder string
+	links  []string // to be captured
 	json   bool
 	raw    bool
 	trust  bool
@@ -23,6 +24,7 @@ func (o *runOptions) flags(a *App, command *cobra.Command) {
 	a.engineFlag(command, &o.engine)
 	o.clock.flag(command)
 	command.Flags().StringVar(&o.folder, "out", "", "run `folder` (default: .scenario/NAME)")
+	command.Flags().StringSliceVar(&o.links, "capture", nil, "keep the frames of `links` in the run folder as pcapng: all, NODE or NODE:NETWORK")
 	command.Flags().BoolVar(&o.json, "json", false, "one JSON object a line on standard output, and nothing else")
 	command.Flags().BoolVar(&o.raw, "raw", false, "show requests and responses as bytes on the wire")
 	command.Flags().BoolVar(&o.trust, "trust", false, "start files that run images or programs of this machine without asking")
@@ -42,6 +44,9 @@ func (o *runOptions) job(ctx context.Context, a *App, file string) (job, error) 
 	}
 	plan, err := a.compile(src, o.compileOptions)
 	if err != nil {
+		return job{}, err
+	}
+	if err := capture(plan, o.links); err != nil {
 		return job{}, err
 	}
 	if err := a.trust(plan, src, o.trust); err != nil {
