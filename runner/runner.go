@@ -212,6 +212,9 @@ func (s *Session) during(ctx context.Context) (context.Context, context.CancelFu
 	}
 }
 
+// Run is what the engine made of the plan: for what only some engines can do, which is found by assertion.
+func (s *Session) Run() engine.Run { return s.run }
+
 // Do has a role of the node carry out an action and returns its result as JSON.
 func (s *Session) Do(ctx context.Context, node string, call engine.Call) (json.RawMessage, error) {
 	ctx, cancel := s.during(ctx)

@@ -10,6 +10,7 @@ import (
 	"scenario/engine/docker"
 	"scenario/engine/docker/agent"
 	"scenario/engine/docker/fabric"
+	"scenario/engine/embedded"
 	"scenario/internal/cli"
 	"scenario/nodes/role"
 )
@@ -22,20 +23,32 @@ const (
 )
 
 // engines lists what can carry a scenario out, the default first.
-func engines() []cli.Engine {
-	return []cli.Engine{{
-		Name: "docker",
-		New:  newDocker,
-		Sweep: func(ctx context.Context, name string) (int, error) {
-			return docker.New(docker.Options{}).Sweep(ctx, name)
+func engines(kinds []role.Kind) []cli.Engine {
+	return []cli.Engine{
+		{
+			Name: "docker",
+			New:  newDocker,
+			Answers: func(ctx context.Context) error {
+				return docker.New(docker.Options{}).Answers(ctx)
+			},
+			Sweep: func(ctx context.Context, name string) (int, error) {
+				return docker.New(docker.Options{}).Sweep(ctx, name)
+			},
 		},
-	}}
+		{
+			Name:    embedded.Name,
+			Virtual: true,
+			New: func(setting cli.Setting) (engine.Engine, error) {
+				return embedded.New(embedded.Options{Kinds: kinds, Virtual: setting.Virtual, Beat: setting.Beat}), nil
+			},
+		},
+	}
 }
 
 // binaryVariable names the program for the containers where this one is no Linux program.
 const binaryVariable = "SCENARIO_BINARY"
 
-func newDocker() (engine.Engine, error) {
+func newDocker(cli.Setting) (engine.Engine, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -49,6 +62,7 @@ func newDocker() (engine.Engine, error) {
 // agents lists the parts that this program plays for the engines.
 func agents(kinds []role.Kind) []cli.Agent {
 	return []cli.Agent{
+		tunnelAgent(),
 		{
 			Name: nodeCommand,
 			Doc:  "Be the first process of a node's container",

@@ -13,7 +13,7 @@ import (
 func main() {
 	kinds := nodes.Kinds(scenarios.Sites())
 	app := cli.App{
-		Engines: engines(),
+		Engines: engines(kinds),
 		Kinds:   kinds,
 		Library: scenarios.Files(),
 		Agents:  agents(kinds),
