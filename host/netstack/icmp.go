@@ -12,15 +12,14 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
-	"gvisor.dev/gvisor/pkg/tcpip/ports"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
 	"scenario/host"
 )
 
-// icmpTap sees every ICMP message that the machine gets: it answers pings, and tells connections that are coming up of errors
-// that the stack does not know.
+// icmpTap sees every ICMP message that the machine gets: it tells pings, and connections that are coming up, of errors that
+// the stack does not hand to who they are for.
 type icmpTap struct {
 	machine *Machine
 
@@ -89,8 +88,7 @@ func (t *icmpTap) begin(echo host.Echo, route *stack.Route) (*ping, error) {
 		if _, taken := t.pings[p.key]; taken || t.last == 0 {
 			continue
 		}
-		networks, transport, id := p.registration()
-		if fault := t.machine.stack.RegisterTransportEndpoint(networks, transport, id, p, ports.Flags{}, 0); fault != nil {
+		if fault := p.register(t.machine.stack); fault != nil {
 			return nil, failed("socket", fault)
 		}
 		t.pings[p.key] = p
@@ -103,8 +101,7 @@ func (t *icmpTap) end(p *ping) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.pings, p.key)
-	networks, transport, id := p.registration()
-	t.machine.stack.UnregisterTransportEndpoint(networks, transport, id, p, ports.Flags{}, 0)
+	p.unregister(t.machine.stack)
 }
 
 // quoted is how much of a message is looked at, in bytes: enough for its header and for the headers of a packet that it
@@ -137,7 +134,7 @@ func (t *icmpTap) HandlePacket(pkt *stack.PacketBuffer) {
 	}
 }
 
-// icmpMessage is an ICMP message that answers something that the machine sent.
+// icmpMessage is an ICMP error about something that the machine sent.
 type icmpMessage struct {
 	v6        bool
 	kind      host.PongKind
@@ -148,17 +145,14 @@ type icmpMessage struct {
 	flow      flow
 }
 
-// parseICMP reads an echo reply or an error with the packet that it quotes (RFC 792, RFC 4443).
+// parseICMP reads an error with the packet that it quotes (RFC 792, RFC 4443).
 func parseICMP(v6 bool, b []byte) (m icmpMessage, ok bool) {
 	if len(b) < header.ICMPv4MinimumSize {
 		return m, false
 	}
 	m.v6, m.code = v6, int(b[1])
 	if v6 {
-		m.transport = header.ICMPv6ProtocolNumber
 		switch header.ICMPv6Type(b[0]) {
-		case header.ICMPv6EchoReply:
-			return m, m.echo(host.EchoReply, b)
 		case header.ICMPv6DstUnreachable:
 			m.kind = host.DestinationUnreachable
 		case header.ICMPv6TimeExceeded:
@@ -168,10 +162,7 @@ func parseICMP(v6 bool, b []byte) (m icmpMessage, ok bool) {
 		}
 		return m, m.quote6(b[header.ICMPv4MinimumSize:])
 	}
-	m.transport = header.ICMPv4ProtocolNumber
 	switch header.ICMPv4Type(b[0]) {
-	case header.ICMPv4EchoReply:
-		return m, m.echo(host.EchoReply, b)
 	case header.ICMPv4DstUnreachable:
 		m.kind = host.DestinationUnreachable
 	case header.ICMPv4TimeExceeded:
@@ -180,17 +171,6 @@ func parseICMP(v6 bool, b []byte) (m icmpMessage, ok bool) {
 		return m, false
 	}
 	return m, m.quote4(b[header.ICMPv4MinimumSize:])
-}
-
-// echo reads an echo message: a reply, or the request that an error quotes.
-func (m *icmpMessage) echo(kind host.PongKind, b []byte) bool {
-	if len(b) < header.ICMPv4MinimumSize {
-		return false
-	}
-	m.kind = kind
-	m.ping = pingKey{m.v6, binary.BigEndian.Uint16(b[4:])}
-	m.sequence = binary.BigEndian.Uint16(b[6:])
-	return true
 }
 
 // quote4 reads an IPv4 packet of the machine's own that an error quotes.
@@ -235,11 +215,18 @@ func (m *icmpMessage) quoteTransport(from, to netip.Addr, b []byte) bool {
 		}
 		return true
 	case header.ICMPv4ProtocolNumber:
-		return !m.v6 && header.ICMPv4Type(b[0]) == header.ICMPv4Echo && m.echo(m.kind, b)
+		return !m.v6 && header.ICMPv4Type(b[0]) == header.ICMPv4Echo && m.quoteEcho(b)
 	case header.ICMPv6ProtocolNumber:
-		return m.v6 && header.ICMPv6Type(b[0]) == header.ICMPv6EchoRequest && m.echo(m.kind, b)
+		return m.v6 && header.ICMPv6Type(b[0]) == header.ICMPv6EchoRequest && m.quoteEcho(b)
 	}
 	return false
+}
+
+// quoteEcho reads an echo request; its first 8 bytes are there.
+func (m *icmpMessage) quoteEcho(b []byte) bool {
+	m.ping = pingKey{m.v6, binary.BigEndian.Uint16(b[4:])}
+	m.sequence = binary.BigEndian.Uint16(b[6:])
+	return true
 }
 
 // errno is what Linux ends a connection with that is coming up (icmp_err_convert, icmpv6_err_convert).

@@ -58,6 +58,7 @@ type Machine struct {
 	turn       func(key string)
 	interfaces []host.Interface
 	ids        map[string]tcpip.NICID
+	cards      map[netip.Addr]tcpip.NICID // that have the addresses
 	links      []stack.LinkEndpoint
 	dual       bool // speaks IPv6 too
 	icmp       *icmpTap
@@ -77,8 +78,8 @@ type aborter interface {
 // New makes a Machine with its interfaces up. It must be closed, also in a bubble, where it must be made too.
 func New(opts Options) (*Machine, error) {
 	m := &Machine{
-		turn:    opts.Turn,
-		ids:     make(map[string]tcpip.NICID),
+		turn: opts.Turn,
+		ids:  make(map[string]tcpip.NICID), cards: make(map[netip.Addr]tcpip.NICID),
 		sockets: make(map[aborter]struct{}), listeners: make(map[*listener]struct{}),
 	}
 	if opts.Clock == nil {

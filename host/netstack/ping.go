@@ -12,6 +12,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/ports"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"scenario/host"
@@ -38,8 +39,8 @@ func (h *Host) Ping(ctx context.Context, echo host.Echo) (host.Pong, error) {
 	return pong, nil
 }
 
-// ping is an echo that is not answered yet. For the stack it is a transport endpoint, which is told when the first router
-// has no link address.
+// ping is an echo that is not answered yet. For the stack it is a transport endpoint, which gets the reply, and is told when
+// who is next on the way has no link address. All other errors come by the icmpTap.
 type ping struct {
 	key      pingKey
 	sequence uint16
@@ -59,7 +60,16 @@ func (p *ping) answer(pong host.Pong) {
 }
 
 // HandlePacket implements [stack.TransportEndpoint].
-func (p *ping) HandlePacket(stack.TransportEndpointID, *stack.PacketBuffer) {}
+func (p *ping) HandlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer) {
+	message := pkt.TransportHeader().Slice()
+	reply := byte(header.ICMPv4EchoReply)
+	if p.key.v6 {
+		reply = byte(header.ICMPv6EchoReply)
+	}
+	if len(message) >= echoHeader && message[0] == reply && binary.BigEndian.Uint16(message[6:]) == p.sequence {
+		p.answer(host.Pong{From: addrOf(id.RemoteAddress), Kind: host.EchoReply})
+	}
+}
 
 // HandleError implements [stack.TransportEndpoint]. Errors that came by the network have been answered before.
 func (p *ping) HandleError(fault stack.TransportError, _ *stack.PacketBuffer) {
@@ -73,14 +83,39 @@ func (p *ping) HandleError(fault stack.TransportError, _ *stack.PacketBuffer) {
 	p.answer(host.Pong{From: addrOf(p.route.LocalAddress()), Kind: host.DestinationUnreachable, Code: code})
 }
 
-// registration is where the stack looks for who is told of an error: for echoes it has the identifier as the remote port.
-func (p *ping) registration() ([]tcpip.NetworkProtocolNumber, tcpip.TransportProtocolNumber, stack.TransportEndpointID) {
+// ids are by what the stack finds a ping: by its identifier as the local port for replies, and as the remote port for errors.
+func (p *ping) ids() [2]stack.TransportEndpointID {
+	return [2]stack.TransportEndpointID{
+		{LocalAddress: p.route.LocalAddress(), LocalPort: p.key.identifier},
+		{LocalAddress: p.route.LocalAddress(), RemoteAddress: p.route.RemoteAddress(), RemotePort: p.key.identifier},
+	}
+}
+
+func (p *ping) protocols() ([]tcpip.NetworkProtocolNumber, tcpip.TransportProtocolNumber) {
 	transport := header.ICMPv4ProtocolNumber
 	if p.key.v6 {
 		transport = header.ICMPv6ProtocolNumber
 	}
-	return []tcpip.NetworkProtocolNumber{p.route.NetProto()}, transport, stack.TransportEndpointID{
-		LocalAddress: p.route.LocalAddress(), RemoteAddress: p.route.RemoteAddress(), RemotePort: p.key.identifier,
+	return []tcpip.NetworkProtocolNumber{p.route.NetProto()}, transport
+}
+
+func (p *ping) register(s *stack.Stack) tcpip.Error {
+	networks, transport := p.protocols()
+	for i, id := range p.ids() {
+		if fault := s.RegisterTransportEndpoint(networks, transport, id, p, ports.Flags{}, 0); fault != nil {
+			if i > 0 {
+				s.UnregisterTransportEndpoint(networks, transport, p.ids()[0], p, ports.Flags{}, 0)
+			}
+			return fault
+		}
+	}
+	return nil
+}
+
+func (p *ping) unregister(s *stack.Stack) {
+	networks, transport := p.protocols()
+	for _, id := range p.ids() {
+		s.UnregisterTransportEndpoint(networks, transport, id, p, ports.Flags{}, 0)
 	}
 }
 
@@ -138,6 +173,10 @@ func (m *Machine) routeTo(echo host.Echo) (*stack.Route, error) {
 	full, err := m.target(netip.AddrPortFrom(echo.To, 0))
 	if err != nil {
 		return nil, err
+	}
+	if id, own := m.cards[echo.To]; own {
+		// By way of the loopback interface, the stack would not answer for an IPv4 address of another.
+		full.NIC = id
 	}
 	route, fault := m.stack.FindRoute(full.NIC, tcpip.Address{}, full.Addr, protocol(echo.To), false)
 	if fault != nil {

@@ -121,6 +121,7 @@ func (m *Machine) add(id tcpip.NICID, card Interface) error {
 			return setting("address "+prefix.String(), err)
 		}
 		m.stack.AddRoute(tcpip.Route{Destination: subnet(prefix.Masked()), NIC: id})
+		m.cards[prefix.Addr()] = id
 	}
 	i := host.Interface{
 		Name: card.Name, MTU: int(card.Link.MTU()), MAC: net.HardwareAddr(card.Link.LinkAddress()), Addrs: card.Addresses,

@@ -1,0 +1,5 @@
+package netstack
+
+import "gvisor.dev/gvisor/pkg/tcpip/stack"
+
+func (m *Machine) Stack() *stack.Stack { return m.stack }
