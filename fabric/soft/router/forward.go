@@ -50,6 +50,13 @@ func (r *Router) receive(p *packet) {
 		r.input(p, p.port)
 		return
 	}
+	if r.nat != nil {
+		var t tracking
+		if p.track = &t; !r.prerouting(p) {
+			p.frame.Release()
+			return
+		}
+	}
 	route := r.table.lookup(p.dst)
 	switch {
 	case route == nil:
@@ -75,7 +82,7 @@ func (r *Router) input(p *packet, to *port) {
 	}
 	// The filter reads no further than the head: a port is worth having there.
 	p.need(min(p.size, p.upper().offset+4))
-	if !r.accept(p.frame.Head.AsSlice()) {
+	if !r.accept(p.frame.Head.AsSlice()) || !r.translated(p, r.nat.Input) {
 		p.frame.Release()
 		return
 	}
@@ -105,13 +112,24 @@ func (r *Router) forward(p *packet, route *route) {
 		p.frame.Release()
 		return
 	}
+	if p.track != nil {
+		p.track.packet.Out = route.port.index
+	}
+	if !r.translated(p, r.nat.Forward) {
+		p.frame.Release()
+		return
+	}
 	p.hop()
-	r.send(p, route)
+	r.transmit(p, route)
 }
 
 // fits says that a packet can leave by a link of that MTU, in fragments if need be.
 func (p *packet) fits(mtu int) bool {
-	return p.size <= mtu || !p.v6 && !p.dontFragment() || p.frame.PacketSize() <= mtu
+	switch {
+	case p.size <= mtu, !p.v6 && !p.dontFragment(), p.frame.PacketSize() <= mtu:
+		return true
+	}
+	return p.whole != nil && p.whole.largest <= mtu
 }
 
 // sendOwn takes a frame from the router's own stack.
@@ -135,6 +153,13 @@ func (r *Router) output(p *packet) {
 		r.transmit(p, &route{port: to})
 		return
 	}
+	if r.nat != nil {
+		var t tracking
+		if p.track = &t; !r.outgoing(p) {
+			p.frame.Release()
+			return
+		}
+	}
 	route := r.table.lookup(p.dst)
 	switch {
 	case route == nil:
@@ -144,19 +169,18 @@ func (r *Router) output(p *packet) {
 	case !p.fits(route.port.mtu):
 		r.refuse(p, tooBig(route.port.mtu))
 	default:
-		r.send(p, route)
+		r.transmit(p, route)
 	}
-}
-
-// send lets a packet out by a route that leads to others.
-func (r *Router) send(p *packet, route *route) {
-	r.transmit(p, route)
 }
 
 // transmit puts a packet on the link that the route leads to.
 func (r *Router) transmit(p *packet, route *route) {
-	if p.size > route.port.mtu && p.frame.PacketSize() > route.port.mtu {
-		r.fragment(p, route)
+	most := route.port.mtu
+	if p.whole != nil {
+		most = min(most, p.whole.largest)
+	}
+	if p.size > most && p.frame.PacketSize() > most {
+		r.fragment(p, route, most)
 		return
 	}
 	switch {

@@ -30,13 +30,13 @@ const (
 
 // Sizes of headers in bytes.
 const (
-	etherSize  = 14
-	ipv4Size   = 20
-	ipv6Size   = 40
-	tcpSize    = 20
-	udpSize    = 8
-	icmpSize   = 8
-	fragExtent = 8 // of an IPv6 fragment header
+	etherSize    = 14
+	ipv4Size     = 20
+	ipv6Size     = 40
+	tcpSize      = 20
+	udpSize      = 8
+	icmpSize     = 8
+	fragmentSize = 8 // of an IPv6 fragment header
 )
 
 // mac is an Ethernet address.
@@ -112,6 +112,9 @@ type packet struct {
 	header   int // bytes of the network header; IPv6 without extensions
 	size     int // bytes of the packet from the network header on
 	src, dst address
+
+	track *tracking   // where connections are tracked
+	whole *reassembly // of which the packet was put together
 }
 
 // ip is the packet from the network header on, as far as the frame's head has it.
@@ -224,58 +227,64 @@ func (p *packet) hop() {
 	binary.BigEndian.PutUint16(ip[10:], uint16(sum+sum>>16))
 }
 
-// fragmented says that the IPv4 packet is part of a larger one; later, that it is not the first part.
-func (p *packet) fragmented() (part, later bool) {
-	field := binary.BigEndian.Uint16(p.ip()[6:])
-	return field&0x3fff != 0, field&0x1fff != 0
-}
-
 func (p *packet) dontFragment() bool { return p.ip()[6]&0x40 != 0 }
 
-// upper is what an IP packet carries.
+// upper is what an IP packet carries, and where.
 type upper struct {
 	protocol byte
-	offset   int // bytes from the network header on
-	part     bool
+	offset   int  // bytes from the network header on
+	part     bool // a fragment
 	later    bool // a fragment that has no upper header: it is not the first
-	fragment int  // offset of the IPv6 fragment header, or 0
+	fragment int  // where the IPv6 fragment header is, or 0
+	pointer  int  // where the IPv6 header before that says so
 }
 
-// upper finds the upper-layer header behind IPv6 extension headers (RFC 8200, section 4). What cannot be read has
-// protocol 59, no next header.
+// upper finds the upper-layer header behind IPv6 extension headers. What cannot be read has protocol 59, no next header.
 func (p *packet) upper() upper {
-	if !p.v6 {
-		u := upper{protocol: p.ip()[9], offset: p.header}
-		u.part, u.later = p.fragmented()
-		return u
+	u, ok := walk(p.ip(), p.v6)
+	if !ok && p.need(p.size) {
+		u, ok = walk(p.ip(), p.v6)
 	}
-	u := upper{protocol: p.ip()[6], offset: ipv6Size}
+	if !ok {
+		u.protocol = protocolNone
+	}
+	return u
+}
+
+// walk goes from header to header (RFC 8200, section 4), and is false where the packet ends on the way.
+func walk(ip []byte, v6 bool) (u upper, ok bool) {
+	if !v6 {
+		field := binary.BigEndian.Uint16(ip[6:])
+		u = upper{protocol: ip[9], offset: int(ip[0]&0xf) * 4, part: field&0x3fff != 0, later: field&0x1fff != 0}
+		return u, len(ip) >= u.offset
+	}
+	u = upper{protocol: ip[6], offset: ipv6Size}
+	pointer := 6
 	for {
-		extent := 0
 		switch u.protocol {
 		case protocolHopByHop, protocolRouting, protocolOptions, protocolAuth, protocolFragment:
-			if !p.need(u.offset + 8) {
-				return upper{protocol: protocolNone, offset: u.offset}
-			}
 		default:
-			return u
+			return u, true
 		}
-		ext := p.ip()[u.offset:]
+		if len(ip) < u.offset+8 {
+			return u, false
+		}
+		header := ip[u.offset:]
+		extent := (int(header[1]) + 1) * 8
 		switch u.protocol {
 		case protocolFragment:
-			field := binary.BigEndian.Uint16(ext[2:])
-			u.fragment = u.offset
-			u.part, u.later = u.part || field&0xfff9 != 0, field&0xfff8 != 0
-			extent = fragExtent
+			field := binary.BigEndian.Uint16(header[2:])
+			u.fragment, u.pointer = u.offset, pointer
+			u.part, u.later = field&0xfff9 != 0, field&0xfff8 != 0
+			extent = fragmentSize
 		case protocolAuth:
-			extent = (int(ext[1]) + 2) * 4
-		default:
-			extent = (int(ext[1]) + 1) * 8
+			extent = (int(header[1]) + 2) * 4
 		}
-		u.protocol = ext[0]
+		pointer = u.offset
+		u.protocol = header[0]
 		u.offset += extent
 		if u.later {
-			return u
+			return u, true
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"scenario/fabric/nat"
 	"scenario/fabric/soft"
 	"scenario/topology"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	Node *topology.Node
 	// Scheduler has the time, and the timers of neighbours.
 	Scheduler soft.Scheduler
+	// Behaviour is the kind of NAT; the zero value is Linux' masquerade.
+	Behaviour nat.Behaviour
 }
 
 // Router forwards packets between its ports. Its methods may be called from any goroutine.
@@ -34,6 +37,8 @@ type Router struct {
 	ports     []*port
 	table     table
 	accept    func(head []byte) bool // of what is for the router's own stack
+	nat       *nat.Table             // nil: connections are not tracked
+	fragments fragments
 
 	identification atomic.Uint32 // of the IPv4 packets that the router makes itself
 }
@@ -50,7 +55,7 @@ func New(o Options) (*Router, error) {
 		return nil, fmt.Errorf("node %s: drop: %w", o.Node.Name, err)
 	}
 	for _, itf := range o.Node.Interfaces {
-		r.ports = append(r.ports, newPort(r, itf))
+		r.ports = append(r.ports, newPort(r, len(r.ports), itf))
 	}
 	r.addRoutes(o.Node.Routes)
 	if o.Node.Router != nil {
@@ -59,6 +64,9 @@ func New(o Options) (*Router, error) {
 				p.isolated = true
 			}
 		}
+	}
+	if r.nat, err = newTable(o); err != nil {
+		return nil, fmt.Errorf("node %s: nat: %w", o.Node.Name, err)
 	}
 	return r, nil
 }
@@ -108,6 +116,7 @@ func (r *Router) port(name string) *port {
 // port is one interface of a router: the sink of frames from the network.
 type port struct {
 	router    *Router
+	index     int // in Router.ports
 	name      string
 	mac       mac
 	mtu       int
@@ -122,9 +131,9 @@ type port struct {
 	neighbours map[address]*neighbour
 }
 
-func newPort(r *Router, itf topology.Interface) *port {
+func newPort(r *Router, index int, itf topology.Interface) *port {
 	p := &port{
-		router: r, name: itf.Name, mac: mac(itf.MAC), mtu: itf.MTU, prefixes: itf.Addresses,
+		router: r, index: index, name: itf.Name, mac: mac(itf.MAC), mtu: itf.MTU, prefixes: itf.Addresses,
 		neighbours: make(map[address]*neighbour),
 	}
 	// RFC 4291, appendix A: the interface identifier is the MAC with ff:fe in the middle and the universal bit inverted.
