@@ -94,19 +94,43 @@ func (t *Table) mapSource(c *conn, address netip.Addr) Verdict {
 	return Accept
 }
 
+// pool is the outside ports of one class, which mappings are made of.
+type pool struct {
+	protocol uint8
+	address  netip.Addr
+	first    int
+}
+
+func (t *Table) pool(flow Flow, address netip.Addr) pool {
+	first, _ := flow.class(flow.Src.Port())
+	return pool{flow.Protocol, address, first}
+}
+
 // outsidePort returns an address and port that no mapping, no forward and no answer to the router itself needs.
 func (t *Table) outsidePort(c *conn, address netip.Addr) (netip.AddrPort, bool) {
-	protocol := c.flows[original].Protocol
+	flow := c.flows[original]
+	from := t.pool(flow, address)
+	spent := true
 	free := func(a netip.AddrPort) bool {
-		at := endpoint{protocol, a}
-		_, forwarded := t.forwards[at]
-		return t.outside[at] == nil && !forwarded && t.free(c, a)
+		at := endpoint{flow.Protocol, a}
+		if _, forwarded := t.forwards[at]; forwarded || t.outside[at] != nil {
+			return false
+		}
+		spent = false // for another destination it may be free
+		return t.free(c, a)
 	}
-	kept := netip.AddrPortFrom(address, c.flows[original].Src.Port())
+	kept := netip.AddrPortFrom(address, flow.Src.Port())
 	if t.behaviour.Ports == Preserve && free(kept) {
 		return kept, true
 	}
-	return t.choose(c, kept, free)
+	if t.spent[from] {
+		return kept, false
+	}
+	chosen, ok := t.choose(c, kept, free)
+	if !ok && spent {
+		t.spent[from] = true
+	}
+	return chosen, ok
 }
 
 // release removes a mapping that no connection uses.
@@ -116,4 +140,5 @@ func (t *Table) release(m *mapping) {
 	}
 	delete(t.mappings, m.mappingKey)
 	delete(t.outside, endpoint{m.protocol, m.outside})
+	clear(t.spent)
 }

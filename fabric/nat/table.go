@@ -28,6 +28,7 @@ type Table struct {
 	sources  map[sourceKey]*source
 	mappings map[mappingKey]*mapping
 	outside  map[endpoint]*mapping
+	spent    map[pool]bool // of which no port is free until a mapping ends
 }
 
 // hairpin is the masquerade of connections from a subnet to a node in it that a forward leads to.
@@ -56,6 +57,7 @@ func New(c Config) (*Table, error) {
 		sources:   make(map[sourceKey]*source),
 		mappings:  make(map[mappingKey]*mapping),
 		outside:   make(map[endpoint]*mapping),
+		spent:     make(map[pool]bool),
 	}
 	if t.max == 0 {
 		t.max = DefaultMax

@@ -146,15 +146,7 @@ func (t *Table) choose(c *conn, src netip.AddrPort, free func(netip.AddrPort) bo
 	if !c.flows[original].hasPorts() {
 		return src, false
 	}
-	first, count := 1024, 65536-1024
-	switch {
-	case c.flows[original].Echo != NoEcho:
-		first, count = 0, 65536
-	case src.Port() < 512:
-		first, count = 1, 511
-	case src.Port() < 1024:
-		first, count = 600, 1024-600
-	}
+	first, count := c.flows[original].class(src.Port())
 	tries := min(mostTries, count)
 	if t.behaviour.Ports != Overload {
 		tries = count // a mapping is worth a look at all of them
@@ -172,4 +164,17 @@ func (t *Table) choose(c *conn, src netip.AddrPort, free func(netip.AddrPort) bo
 		}
 	}
 	return src, false
+}
+
+// class returns the first of the ports that may stand for a port, and how many there are.
+func (f Flow) class(port uint16) (first, count int) {
+	switch {
+	case f.Echo != NoEcho:
+		return 0, 65536
+	case port < 512:
+		return 1, 511
+	case port < 1024:
+		return 600, 1024 - 600
+	}
+	return 1024, 65536 - 1024
 }
