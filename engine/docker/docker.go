@@ -36,7 +36,7 @@ const minAPI = 40
 
 // Options configure the engine.
 type Options struct {
-	// Binary is the Linux executable that the containers run, as "BINARY node" and "BINARY fabric". Empty: this one.
+	// Binary is the Linux executable that the containers run, as "BINARY node", "BINARY fabric" and "BINARY tunnel". Empty: this one.
 	Binary string
 	// Janitor is the command, with the run's label appended, whose process removes the run's containers when its
 	// standard input closes. It covers what no lease can: a container that was made but never started.

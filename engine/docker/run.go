@@ -52,9 +52,13 @@ type member struct {
 	node    *topology.Node
 	agent   *process
 	program *process // of the user's image; nil: none
+	way     way      // for connections from outside
 }
 
-var _ engine.Run = (*run)(nil)
+var (
+	_ engine.Run    = (*run)(nil)
+	_ engine.Inside = (*run)(nil)
+)
 
 // Start brings the plan up.
 func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Output) (engine.Run, error) {
@@ -401,6 +405,7 @@ func (r *run) stop(ctx context.Context) error {
 	var group sync.WaitGroup
 	for _, m := range members {
 		group.Go(func() {
+			m.way.close()
 			// A node that does not answer is ended with its lease.
 			_ = m.agent.control.Call(gentle, agent.OpStop, nil, nil)
 			m.agent.stream.Close()

@@ -26,6 +26,8 @@ const (
 	OpDo    = "do"    // params engine.Call: an action of a role; the reply is its result
 	OpSync  = "sync"  // the reply follows every event that went before
 	OpStop  = "stop"  // end the roles; the reply follows their last events
+	// OpTunnel opens TunnelSocket, where tunnel.Pipe leads; the reply comes when it is open.
+	OpTunnel = "tunnel"
 )
 
 // Start tells the agent who it is. It is sent when the container's network is complete.
@@ -60,6 +62,9 @@ type agent struct {
 
 	mu      sync.Mutex
 	running *nodes.Running // nil: not started
+
+	hostFor     func(role string) host.Host // the node's machine; nil: not started
+	closeTunnel func()                      // nil: nobody came
 }
 
 func (a *agent) handle(ctx context.Context, op string, params json.RawMessage) (any, error) {
@@ -78,6 +83,8 @@ func (a *agent) handle(ctx context.Context, op string, params json.RawMessage) (
 		return a.do(ctx, call)
 	case OpSync:
 		return nil, nil
+	case OpTunnel:
+		return nil, a.tunnel()
 	case OpStop:
 		a.stop()
 		return nil, nil
@@ -91,7 +98,7 @@ func (a *agent) start(ctx context.Context, start Start) error {
 		servers = append(servers, netip.AddrPortFrom(addr, 53))
 	}
 	log := event.NewLogger(start.Node, a.out)
-	node, err := nodes.New(a.kinds, start.Parts, func(role string) host.Host {
+	hostFor := func(role string) host.Host {
 		return hostkernel.New(hostkernel.Options{
 			Log:         log,
 			Seed:        nodes.RoleSeed(start.Seed, role),
@@ -100,7 +107,8 @@ func (a *agent) start(ctx context.Context, start Start) error {
 				return a.out.Write(control.Line{File: name, Data: data})
 			},
 		})
-	})
+	}
+	node, err := nodes.New(a.kinds, start.Parts, hostFor)
 	if err != nil {
 		return err
 	}
@@ -113,7 +121,7 @@ func (a *agent) start(ctx context.Context, start Start) error {
 	if err != nil {
 		return err
 	}
-	a.running = running
+	a.running, a.hostFor = running, hostFor
 	go func() {
 		<-running.Ended()
 		if err := running.Stop(); err != nil {
@@ -137,6 +145,7 @@ func (a *agent) do(ctx context.Context, call engine.Call) (json.RawMessage, erro
 }
 
 func (a *agent) stop() {
+	a.endTunnel()
 	a.mu.Lock()
 	running := a.running
 	a.mu.Unlock()
