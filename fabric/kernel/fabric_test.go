@@ -238,20 +238,42 @@ func wire(t *testing.T, plan *topology.Plan) map[string]namespace {
 	for i := range plan.Nodes {
 		node := &plan.Nodes[i]
 		ns := newNamespace(t)
-		if node.Router != nil {
-			ns.do(t, func() error {
-				return errors.Join(
-					os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0),
-					os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0),
-				)
-			})
-		}
+		ns.tune(t, node)
 		if err := fabric.Wire(node, ns.file); err != nil {
 			t.Fatal(err)
 		}
 		nodes[node.Name] = ns
 	}
 	return nodes
+}
+
+// tune sets what an engine sets for a node before it is wired. A namespace begins with the machine's own ip_forward.
+func (n namespace) tune(t *testing.T, node *topology.Node) {
+	t.Helper()
+	forward := "0"
+	if node.Router != nil {
+		forward = "1"
+	}
+	n.sysctl(t, map[string]string{
+		"ipv4/ip_forward":              forward,
+		"ipv6/conf/all/forwarding":     forward,
+		"ipv6/conf/default/accept_dad": "0", // a router asks for neighbours by its link-local address, which waits for it
+		"ipv4/ping_group_range":        "0 2147483647",
+		"ipv4/icmp_ratelimit":          "0",
+		"ipv6/icmp/ratelimit":          "0",
+	})
+}
+
+// sysctl changes settings of the namespace, named by their place below /proc/sys/net.
+func (n namespace) sysctl(t *testing.T, settings map[string]string) {
+	t.Helper()
+	n.do(t, func() error {
+		var errs []error
+		for name, value := range settings {
+			errs = append(errs, os.WriteFile("/proc/sys/net/"+name, []byte(value), 0))
+		}
+		return errors.Join(errs...)
+	})
 }
 
 func newFabric(t testing.TB) *Fabric {

@@ -110,7 +110,7 @@ func addDrops(conn *nftables.Conn, table *nftables.Table, drops []topology.Filte
 		var matches [][]expr.Any
 		switch {
 		case drop.Protocol == "icmp":
-			matches = [][]expr.Any{protocol(unix.IPPROTO_ICMP), protocol(unix.IPPROTO_ICMPV6)}
+			matches = [][]expr.Any{protocol(unix.IPPROTO_ICMP), rule(protocol(unix.IPPROTO_ICMPV6), notNeighbourDiscovery())}
 		case drop.Port == 0:
 			matches = [][]expr.Any{protocol(number(drop.Protocol))}
 		default:
@@ -170,6 +170,15 @@ func dport(name string, port uint16) []expr.Any {
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
 		equal(binaryutil.BigEndian.PutUint16(port)),
 	})
+}
+
+// notNeighbourDiscovery matches the ICMPv6 messages beside those of types 133 to 137 (RFC 4861): these are for IPv6 what
+// ARP is for IPv4, without which nobody finds the node at all.
+func notNeighbourDiscovery() []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1},
+		&expr.Range{Op: expr.CmpOpNeq, Register: 1, FromData: []byte{133}, ToData: []byte{137}},
+	}
 }
 
 func daddr(addr netip.Addr) []expr.Any {
