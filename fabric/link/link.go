@@ -54,5 +54,6 @@ func New(s Settings, seed uint64) *Link {
 func (l *Link) Settings() Settings { return l.settings }
 
 // Set changes the settings for the packets that follow. The fates of those before stand, and order is kept: with less
-// delay than before, the next packet arrives no sooner than the last one. The state of Burst is kept too.
+// delay than before, the next packet arrives no sooner than the last one, and what waits is still sent at the rate that it
+// was told, before any that follow. The state of Burst is kept too, as long as there is one.
 func (l *Link) Set(s Settings) { l.settings = s }
