@@ -25,8 +25,8 @@ func (t *Table) byMapping(c *conn) bool {
 	return t.behaviour.Ports != Overload && c.flows[original].hasPorts()
 }
 
-// scope is the part of an address and port that a dependence looks at.
-func (t *Table) scope(d Dependence, a netip.AddrPort) netip.AddrPort {
+// scope is the part of an address and port that the dependence looks at.
+func (d Dependence) scope(a netip.AddrPort) netip.AddrPort {
 	switch d {
 	case Independent:
 		return netip.AddrPort{}
@@ -47,7 +47,7 @@ func (m *mapping) forget(peer netip.AddrPort) {
 
 // peer is the other end that the sender of a direction addresses, as its mapping's filter knows it.
 func (t *Table) peer(c *conn, d direction) netip.AddrPort {
-	return t.scope(t.behaviour.Filtering, c.flows[d].Dst)
+	return t.behaviour.Filtering.scope(c.flows[d].Dst)
 }
 
 // ask notes that the inside end of a direction has sent something, so that the other end may answer and the mapping lasts.
@@ -70,7 +70,7 @@ func (t *Table) ask(c *conn, d direction) {
 // mapSource gives the connection the outside address and port of its source's mapping, which is made if there is none.
 func (t *Table) mapSource(c *conn, address netip.Addr) Verdict {
 	flow := c.flows[original]
-	k := mappingKey{flow.Protocol, flow.Src, t.scope(t.behaviour.Mapping, flow.Dst)}
+	k := mappingKey{flow.Protocol, flow.Src, t.behaviour.Mapping.scope(flow.Dst)}
 	m := t.mappings[k]
 	if m == nil {
 		outside, ok := t.outsidePort(c, address)
@@ -82,7 +82,7 @@ func (t *Table) mapSource(c *conn, address netip.Addr) Verdict {
 		t.outside[endpoint{k.protocol, outside}] = m
 	}
 	switch target := c.by[reply]; {
-	case target != nil && !target.lets(t.scope(t.behaviour.Filtering, m.outside)):
+	case target != nil && !target.lets(t.behaviour.Filtering.scope(m.outside)):
 		t.release(m)
 		return Filtered
 	case !t.free(c, m.outside):

@@ -19,7 +19,8 @@
 // Fragments are put together before Prerouting. An error of the router's own quotes a packet as it came in; one about a
 // packet that has left is translated back, with the connection, to what its sender knows.
 //
-// The zero [Behaviour] is Linux' masquerade. Others are the kinds that RFC 4787 has words for.
+// The zero [Behaviour] is Linux' masquerade. Others are the kinds that RFC 4787 has words for, of which [FullCone],
+// [RestrictedCone], [PortRestrictedCone] and [Symmetric] are those that people know by name.
 package nat
 
 import (
@@ -175,7 +176,7 @@ type Behaviour struct {
 	// Hairpin leads what inside nodes send to the outside address of a mapping to the node it belongs to, from the outside
 	// address of the sender (section 6, REQ-9). Forwards hairpin without it.
 	Hairpin bool
-	// OutboundOnly keeps what comes in from lengthening a connection's life (section 4.3, REQ-6).
+	// OutboundOnly keeps UDP that comes in from lengthening the life of a connection or mapping (section 4.3, REQ-6).
 	OutboundOnly bool
 	// Timeouts is how long connections last without packets; zero fields are Linux' defaults.
 	Timeouts Timeouts

@@ -17,7 +17,7 @@ func (t *Table) destination(p *Packet) Verdict {
 		return Accept
 	}
 	switch {
-	case !c.inside[original] && !m.lets(t.scope(t.behaviour.Filtering, p.Flow.Src)):
+	case !c.inside[original] && !m.lets(t.behaviour.Filtering.scope(p.Flow.Src)):
 		return Filtered
 	case c.inside[original] && !t.behaviour.Hairpin:
 		return Accept
