@@ -101,6 +101,7 @@ func scenarios() []scenario {
 		{name: "NAT/Ping", file: home, run: pingThrough},
 		{name: "NAT/Hops", file: twiceNAT, run: hopsThroughNAT},
 		{name: "NAT/Fragments", file: home, run: fragmentsThrough},
+		{name: "NAT/SmallMTU", file: smallMTUBeyondNAT, run: smallMTUStream},
 		{name: "NAT/Itself", file: home, run: natItself},
 		{name: "NAT/Twice", file: twiceNAT, run: natTwice},
 		{name: "NAT/TwiceForward", file: twiceNAT, run: forwardTwice},

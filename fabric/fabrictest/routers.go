@@ -60,8 +60,8 @@ func thereAndBack(l *lab) {
 	l.stream(s, c, 1<<20)
 }
 
-// hops: each router takes one from the TTL, and where none is left says so from its address on the network from which
-// the packet came (R31).
+// hops: each router takes one from the TTL, and where none is left says so, from its address on the network from which
+// the packet came (R31). What two addresses of that kind there could be, loop tells.
 func hops(l *lab) {
 	l.trace("client", l.addr("server", "n5"),
 		l.addr("r1", "n0"), l.addr("r2", "n1"), l.addr("r3", "n2"), l.addr("r4", "n3"), l.addr("r5", "n4"))
@@ -171,6 +171,21 @@ func smallMTUStream(l *lab) {
 	l.stream(c, s, 1<<20)
 	l.stream(s, c, 1<<20)
 }
+
+// The routers that say what is too large are beyond a NAT.
+const smallMTUBeyondNAT = `
+networks:
+  near: [10.0.0.0/24, fd00:0::/64]
+  between: [10.0.3.0/24, fd00:3::/64]
+  narrow: {subnet: [10.0.1.0/24, fd00:1::/64], mtu: 1300}
+  far: [10.0.2.0/24, fd00:2::/64]
+nodes:
+  client: {networks: [near]}
+  gate: {networks: [near, between], router: {nat: between}}
+  r1: {networks: [between, narrow], router: }
+  r2: {networks: [narrow, far], router: }
+  server: {networks: [far]}
+`
 
 // smallMTUDatagrams: larger datagrams than fit pass in fragments. Routers divide IPv4 packets further where they may; the
 // first datagram may be lost, as the price of learning the MTU: always in IPv6, and where Linux sends one that fits its

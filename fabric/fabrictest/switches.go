@@ -118,7 +118,8 @@ nodes:
     drop: [tcp/81, udp/53, icmp]
 `
 
-// drop: what a node drops gets no answer and has no effect; all else is as ever.
+// drop: what a node drops gets no answer and has no effect; all else is as ever. Of ICMPv6 the node still hears neighbour
+// discovery, or nobody would find it.
 func drop(l *lab) {
 	server := l.addr("server", "lan")
 	listener := l.listen("server", netip.AddrPortFrom(server, 81))
