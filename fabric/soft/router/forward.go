@@ -82,7 +82,7 @@ func (r *Router) input(p *packet, to *port) {
 	}
 	// The filter reads no further than the head: a port is worth having there.
 	p.need(min(p.size, p.upper().offset+4))
-	if !r.accept(p.frame.Head.AsSlice()) || !r.translated(p, r.nat.Input) {
+	if !r.accept(p.frame.Head.AsSlice()) || p.track != nil && !r.translated(p, r.nat.Input) {
 		p.frame.Release()
 		return
 	}
@@ -114,10 +114,10 @@ func (r *Router) forward(p *packet, route *route) {
 	}
 	if p.track != nil {
 		p.track.packet.Out = route.port.index
-	}
-	if !r.translated(p, r.nat.Forward) {
-		p.frame.Release()
-		return
+		if !r.translated(p, r.nat.Forward) {
+			p.frame.Release()
+			return
+		}
 	}
 	p.hop()
 	r.transmit(p, route)
