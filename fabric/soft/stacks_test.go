@@ -81,7 +81,11 @@ func full(a netip.AddrPort) (tcpip.FullAddress, tcpip.NetworkProtocolNumber) {
 	if a.Addr().Is6() {
 		protocol = header.IPv6ProtocolNumber
 	}
-	return tcpip.FullAddress{NIC: 1, Addr: tcpip.AddrFromSlice(a.Addr().AsSlice()), Port: a.Port()}, protocol
+	address := tcpip.FullAddress{NIC: 1, Port: a.Port()}
+	if !a.Addr().IsUnspecified() {
+		address.Addr = tcpip.AddrFromSlice(a.Addr().AsSlice())
+	}
+	return address, protocol
 }
 
 func (n *node) listen(t testing.TB, a netip.AddrPort) net.Listener {
