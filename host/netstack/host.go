@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -71,7 +72,7 @@ func (h *Host) Listen(_ context.Context, network, addr string) (net.Listener, er
 	if err != nil {
 		return nil, opError("listen", network, nil, nil, err)
 	}
-	h.machine.await("listen %s %s", network, at)
+	h.machine.await("listen %s %s", network, addr)
 	l, err := h.machine.listenTCP(network, at)
 	if err != nil {
 		return nil, opError("listen", network, nil, netAddr(network, at), err)
@@ -88,7 +89,7 @@ func (h *Host) ListenPacket(_ context.Context, network, addr string) (net.Packet
 	if err != nil {
 		return nil, opError("listen", network, nil, nil, err)
 	}
-	h.machine.await("listen %s %s", network, at)
+	h.machine.await("listen %s %s", network, addr)
 	c, err := h.machine.listenUDP(network, at)
 	if err != nil {
 		return nil, opError("listen", network, nil, netAddr(network, at), err)
@@ -114,10 +115,8 @@ func parse(network, addr string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	if host == "" {
-		host = "0.0.0.0"
-		if strings.HasSuffix(network, "6") {
-			host = "::"
-		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		return netip.AddrPortFrom(netip.Addr{}, uint16(number)), err
 	}
 	at, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
 	if err != nil {
@@ -125,7 +124,7 @@ func parse(network, addr string) (netip.AddrPort, error) {
 	}
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	if strings.HasSuffix(network, "4") && at.Addr().Is6() || strings.HasSuffix(network, "6") && at.Addr().Is4() {
-		return netip.AddrPort{}, &net.AddrError{Err: "no suitable address", Addr: host}
+		return netip.AddrPort{}, &net.AddrError{Err: "no suitable address found", Addr: host}
 	}
 	return at, nil
 }
@@ -156,7 +155,7 @@ type family struct {
 // familyFor is the family of a socket that is bound to an address, as package net chooses it: all addresses are those of
 // both protocols unless the network names one.
 func (m *Machine) familyFor(network string, at netip.Addr) (family, error) {
-	wildcard := at.IsUnspecified()
+	wildcard := !at.IsValid() || at.IsUnspecified()
 	switch {
 	case at.Is6() && !m.dual && !wildcard:
 		return family{}, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)

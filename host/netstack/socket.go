@@ -92,6 +92,9 @@ func (s *socket) fail(op string, err error) error {
 	return opError(op, s.network, s.local, s.remote, err)
 }
 
+// unset is the error of setting what a closed socket has no more.
+func (s *socket) unset() error { return opError("set", s.network, nil, s.local, net.ErrClosed) }
+
 // LocalAddr implements [net.Conn].
 func (s *socket) LocalAddr() net.Addr { return s.local }
 
@@ -109,7 +112,7 @@ func (s *socket) SetWriteDeadline(at time.Time) error { return s.setDeadlines(at
 
 func (s *socket) setDeadlines(at time.Time, gates ...*gate) error {
 	if s.isEnded() {
-		return s.fail("set", net.ErrClosed)
+		return s.unset()
 	}
 	for _, g := range gates {
 		g.deadline.set(at)

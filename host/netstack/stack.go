@@ -40,6 +40,7 @@ func newStack(clock tcpip.Clock, seed uint64, dual bool) *stack.Stack {
 		HandleLocal:        true,
 		RandSource:         random,
 		SecureRNG:          random,
+		IPTables:           &stack.IPTables{}, // packets are not filtered, and the default tables are large
 	}
 	if dual {
 		// No link-local addresses, no duplicate address detection, no router solicitations: the plan decides all addresses.
