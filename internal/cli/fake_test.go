@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"scenario/engine"
 	"scenario/event"
@@ -120,6 +122,15 @@ func (r *fakeRun) Exec(ctx context.Context, _ string, command engine.Command) (i
 		return 0, ctx.Err()
 	}
 	return 0, engine.ErrNoPrograms
+}
+
+// Dial implements [engine.Inside] with this machine's network, where web.example is the machine itself.
+func (r *fakeRun) Dial(ctx context.Context, _, network, addr string) (net.Conn, error) {
+	if host, _, err := net.SplitHostPort(addr); err != nil || host == "nosuch.example" {
+		return nil, &net.DNSError{Err: "no such name", Name: host, IsNotFound: true}
+	}
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, network, strings.Replace(addr, "web.example", "127.0.0.1", 1))
 }
 
 func (r *fakeRun) Sync(context.Context) error { return nil }

@@ -33,6 +33,7 @@ type job struct {
 	Folder   string         `json:"folder,omitempty"`   // where --out says; empty: found
 	Stay     bool           `json:"stay,omitempty"`     // after the steps, until somebody takes it down
 	Detached bool           `json:"detached,omitempty"` // from the terminal
+	Proxies  []proxyAt      `json:"proxies,omitempty"`
 	Look     look           `json:"look"`
 }
 
@@ -42,6 +43,7 @@ type owner struct {
 	job     job
 	display display
 	folder  *record.Folder
+	proxies []openProxy
 	asked   chan struct{} // closed when somebody asks for the end
 	gone    chan struct{} // closed when nothing is left
 	ask     sync.Once
@@ -79,6 +81,11 @@ func (a *App) carryOutHere(ctx context.Context, j job, show display, on hooks, s
 	if err != nil {
 		return outcome{}, err
 	}
+	proxies, err := listenAll(ctx, j.Proxies) // early: that a port is taken is told before anything starts
+	if err != nil {
+		return outcome{}, err
+	}
+	defer closeAll(proxies)
 	folder, err := j.createFolder()
 	if err != nil {
 		return outcome{}, err
@@ -86,7 +93,7 @@ func (a *App) carryOutHere(ctx context.Context, j job, show display, on hooks, s
 	defer folder.Close()
 	on.opened(folder.Dir())
 	o := &owner{
-		job: j, display: show, folder: folder,
+		job: j, display: show, folder: folder, proxies: proxies,
 		asked: make(chan struct{}), gone: make(chan struct{}), ended: make(map[string]*endedStep),
 	}
 	o.info = live.Info{Name: j.Plan.Name, State: live.Starting, Engine: j.Engine, File: j.File, Folder: folder.Dir(),
@@ -198,7 +205,9 @@ func (o *owner) stay(ctx context.Context, session *runner.Session, result outcom
 	if o.job.Detached {
 		how = "scenario down " + result.Name + " takes it down"
 	}
+	defer o.serveProxies(ctx)()
 	o.display.up(result, how)
+	o.tellProxies()
 	ready(result)
 	select {
 	case <-ctx.Done():

@@ -103,7 +103,7 @@ func flagRow(f *pflag.Flag) string {
 	if value != "" {
 		name += " " + value
 	}
-	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
+	if f.DefValue != "" && f.DefValue != "[]" && f.DefValue != "false" && f.DefValue != "0" {
 		meaning += " (default: " + f.DefValue + ")"
 	}
 	return fmt.Sprintf("| `%s` | %s |\n", name, meaning)

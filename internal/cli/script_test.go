@@ -87,6 +87,7 @@ func TestScripts(t *testing.T) {
 			"signalowner": signalOwner,
 			"finish":      finish,
 			"code":        exitCode,
+			"fetch":       fetch,
 		},
 	})
 }

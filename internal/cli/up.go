@@ -68,6 +68,7 @@ func (o *runOptions) job(ctx context.Context, a *App, file string) (job, error) 
 func (a *App) upCommand() *cobra.Command {
 	var options runOptions
 	var detached, wait bool
+	var proxies []string
 	command := &cobra.Command{
 		Use:   "up FILE",
 		Short: "Bring a network up, run its steps and show what happens",
@@ -83,6 +84,10 @@ Exit code: 0, 1 where a step or an expectation failed, 2 where the run could not
 			if err != nil {
 				return err
 			}
+			if j.Proxies, err = proxiesAt(j.Plan, proxies); err != nil {
+				return err
+			}
+			wait = wait || len(proxies) > 0 && !detached
 			if j.Virtual && (detached || wait) {
 				return errStayVirtual
 			}
@@ -101,6 +106,7 @@ Exit code: 0, 1 where a step or an expectation failed, 2 where the run could not
 	options.flags(a, command)
 	command.Flags().BoolVarP(&detached, "detach", "d", false, "leave the run up in the background: scenario down ends it")
 	command.Flags().BoolVar(&wait, "wait", false, "stay up after the steps until Ctrl-C or scenario down")
+	command.Flags().StringArrayVar(&proxies, "proxy", nil, "stay up, with a proxy into `NODE[=ADDRESS:PORT]`, as scenario proxy has it; may be given several times")
 	command.MarkFlagsMutuallyExclusive("detach", "wait")
 	return command
 }

@@ -1,8 +1,8 @@
 // Package live makes a run that is up reachable from other terminals.
 //
 // A run is owned by one process. The owner serves a Unix socket in the user's runtime folder ([Serve]); other processes
-// find it there ([List]) and ask it to tell its state, to carry out actions, to run programs, to say when something new
-// was recorded, and to take the run down ([Client]). The protocol is JSON lines, one request a connection; a client that
+// find it there ([List]) and ask it to tell its state, to carry out actions, to run programs, to connect from nodes, to say
+// when something new was recorded, and to take the run down ([Client]). The protocol is JSON lines, one request a connection; a client that
 // closes its connection gives its request up. A socket that nobody serves, as a killed owner leaves it, is removed by
 // whoever finds it.
 package live
@@ -10,6 +10,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"time"
 
 	"scenario/engine"
@@ -23,6 +24,8 @@ type Run interface {
 	Do(ctx context.Context, call Call) (json.RawMessage, error)
 	// Exec runs a program on a node and returns its exit code.
 	Exec(ctx context.Context, node string, command engine.Command) (int, error)
+	// Dial connects from a node, as [engine.Inside] says.
+	Dial(ctx context.Context, node, network, addr string) (net.Conn, error)
 	// Watch calls news after something was recorded, once for all that was recorded since the last call, until ctx or
 	// the run ends.
 	Watch(ctx context.Context, news func() error) error
@@ -73,6 +76,7 @@ const (
 	opInfo  = "info"
 	opDo    = "do"
 	opExec  = "exec"
+	opDial  = "dial" // what follows is as package carry has it
 	opWatch = "watch"
 	opDown  = "down"
 )
@@ -81,7 +85,7 @@ const (
 type request struct {
 	Op      string   `json:"op"`
 	Call    *Call    `json:"call,omitempty"`    // do
-	Node    string   `json:"node,omitempty"`    // exec
+	Node    string   `json:"node,omitempty"`    // exec, dial
 	Command []string `json:"command,omitempty"` // exec
 }
 

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +65,14 @@ func (f *fakeRun) Exec(ctx context.Context, node string, command engine.Command)
 	fmt.Fprintf(command.Stdout, "out %s %v\n", node, command.Args)
 	fmt.Fprintln(command.Stderr, "err")
 	return 7, nil
+}
+
+func (f *fakeRun) Dial(ctx context.Context, node, network, addr string) (net.Conn, error) {
+	if node != "laptop" {
+		return nil, fmt.Errorf("no node %s", node)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, addr)
 }
 
 func (f *fakeRun) Watch(ctx context.Context, news func() error) error {
@@ -315,5 +325,67 @@ func TestSocketIsTheUsersAlone(t *testing.T) {
 	defer server.Close()
 	if info, err := os.Stat(server.socket); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+// A connection is carried with its errors and its ends.
+func TestDial(t *testing.T) {
+	dir := socketFolder(t)
+	run := newFakeRun("shop", "/runs/shop")
+	server := serve(t, dir, run)
+	client := one(t, dir)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	accepted := make(chan net.Conn)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	conn, err := client.Dial(t.Context(), "laptop", "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := <-accepted
+	fmt.Fprint(conn, "question")
+	conn.(interface{ CloseWrite() error }).CloseWrite()
+	if got, err := io.ReadAll(other); err != nil || string(got) != "question" {
+		t.Errorf("%q, %v", got, err)
+	}
+	fmt.Fprint(other, "answer")
+	other.Close()
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "answer" {
+		t.Errorf("%q, %v", got, err)
+	}
+	conn.Close()
+
+	if _, err := client.Dial(t.Context(), "shop", "tcp", addr); err == nil || err.Error() != "no node shop" {
+		t.Errorf("no such node: %v", err)
+	}
+	if conn, err = client.Dial(t.Context(), "laptop", "tcp", addr); err != nil {
+		t.Fatal(err)
+	}
+	other = <-accepted
+	listener.Close()
+	if _, err := client.Dial(t.Context(), "laptop", "tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("refused: %v", err)
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadAll(conn); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a connection of a run that has ended: %v", err)
+	}
+	conn.Close()
+	other.Close()
+	if _, err := client.Dial(t.Context(), "laptop", "tcp", addr); !errors.Is(err, ErrGone) || errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("after the end: %v", err)
 	}
 }

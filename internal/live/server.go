@@ -129,6 +129,10 @@ func (s *Server) answer(conn net.Conn) {
 	if err := in.Decode(&req); err != nil {
 		return
 	}
+	if req.Op == opDial {
+		s.carry(conn, in, req.Node)
+		return
+	}
 	out := &replies{to: json.NewEncoder(conn)}
 	last := reply{Done: true}
 	if err := s.carryOut(req, in, out, &last); err != nil {
