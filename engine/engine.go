@@ -58,6 +58,12 @@ type Run interface {
 	Stop(ctx context.Context) error
 }
 
+// Turner is a Run in virtual time.
+type Turner interface {
+	// Turn waits for the caller's turn among those who act at the same time, in the order of their keys.
+	Turn(key string)
+}
+
 // Call is an action for a role.
 type Call struct {
 	Role   string

@@ -2,7 +2,7 @@
 //
 // Roles are written against [Host] once and run on every implementation: the machine's own TCP/IP (host/kernel) or a
 // TCP/IP stack in this process. What not every host has is an optional interface, found by assertion: [Pinger],
-// [Storage], [Resolving]. All implementations answer errors.Is alike: syscall.ECONNREFUSED, ECONNRESET, EADDRINUSE,
+// [Storage], [Resolving], [Turner]. All implementations answer errors.Is alike: syscall.ECONNREFUSED, ECONNRESET, EADDRINUSE,
 // EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, os.ErrDeadlineExceeded, net.ErrClosed.
 package host
 
@@ -63,6 +63,22 @@ type Storage interface {
 	ReadFile(name string) ([]byte, error)
 	// WriteFile replaces the file.
 	WriteFile(name string, data []byte) error
+}
+
+// Turner is a Host in virtual time, where goroutines that act at the same instant would act in an order that does not
+// repeat.
+type Turner interface {
+	// Turn waits for the caller's turn. Those who ask at the same time have their turns one after the other, in the order
+	// of their keys; one's turn lasts until it waits for something.
+	Turn(key string)
+}
+
+// Turn waits for the caller's turn, where h knows turns. What starts several goroutines that act at once has each of them
+// call it first, with a key that tells them apart and does not depend on timing.
+func Turn(h Host, key string) {
+	if t, ok := h.(Turner); ok {
+		t.Turn(key)
+	}
 }
 
 // Pinger is a Host that can send ICMP echo requests (RFC 792, RFC 4443 section 4).

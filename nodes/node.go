@@ -73,6 +73,7 @@ func (n *Node) Serve(ctx context.Context, log *slog.Logger, ready func()) error 
 	for _, name := range n.names {
 		group.Go(func() error {
 			r := n.roles[name]
+			host.Turn(r.host, "serve "+name)
 			err := r.Serve(roleCtx, r.host, oneReady)
 			if err == nil && roleCtx.Err() == nil {
 				err = errors.New("ended before its time")

@@ -153,7 +153,12 @@ func (s *Session) sideBySide(ctx context.Context, step topology.Step) (json.RawM
 	errs := make([]error, len(step.Parallel))
 	var all sync.WaitGroup
 	for i, part := range step.Parallel {
-		all.Go(func() { outcomes[i], errs[i] = s.step(ctx, part) })
+		all.Go(func() {
+			if turner, ok := s.run.(engine.Turner); ok {
+				turner.Turn(fmt.Sprintf("step %06d", i))
+			}
+			outcomes[i], errs[i] = s.step(ctx, part)
+		})
 	}
 	all.Wait()
 	var whole Outcome

@@ -156,7 +156,10 @@ func (r *Resolver) Lookup(ctx context.Context, name string) (Answer, error) {
 	parts := make([]part, len(kinds))
 	var group sync.WaitGroup
 	for i, kind := range kinds {
-		group.Go(func() { parts[i].response, parts[i].cached, parts[i].err = r.query(ctx, name, kind) })
+		group.Go(func() {
+			host.Turn(r.host, fmt.Sprintf("query %s %d", name, kind))
+			parts[i].response, parts[i].cached, parts[i].err = r.query(ctx, name, kind)
+		})
 	}
 	group.Wait()
 

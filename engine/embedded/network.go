@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 // network is what a plan's nodes are joined by, and their stacks.
 type network struct {
 	scheduler scheduler
+	virtual   *soft.VirtualTime            // the scheduler; nil in real time
 	machines  map[string]*netstack.Machine // by node
 	captures  []*captured
 }
@@ -42,7 +42,6 @@ type builder struct {
 	*network
 	plan     *topology.Plan
 	out      engine.Output
-	virtual  *soft.VirtualTime // nil in real time
 	switches map[string]*soft.Switch
 }
 
@@ -171,8 +170,9 @@ func (b *builder) join(node *topology.Node, itf *topology.Interface, end soft.Si
 		last.Tap(tap(captured, capture.Inbound))
 		end = last
 	}
-	down := b.wire(node, itf, itf.Down, directionDown, end)
-	up := b.wire(node, itf, itf.Up, directionUp, b.switches[itf.Network].Attach(down))
+	upSeed, downSeed := node.LinkSeeds(itf.Name)
+	down := b.wire(node, itf, way{directionDown, itf.Down, downSeed}, end)
+	up := b.wire(node, itf, way{directionUp, itf.Up, upSeed}, b.switches[itf.Network].Attach(down))
 	if captured != nil {
 		up.Tap(tap(captured, capture.Outbound))
 	}
@@ -185,31 +185,30 @@ const (
 	directionDown = "down"
 )
 
+// way is one direction of a link, as the plan has it.
+type way struct {
+	direction string
+	settings  *topology.Link // nil: clean
+	seed      uint64
+}
+
 // wire makes one direction of a link.
-func (b *builder) wire(node *topology.Node, itf *topology.Interface, settings *topology.Link, direction string,
-	to soft.Sink) *soft.Wire {
+func (b *builder) wire(node *topology.Node, itf *topology.Interface, way way, to soft.Sink) *soft.Wire {
 	log := event.NewLogger(node.Name, b.out)
 	w := soft.NewWire(soft.WireOptions{
-		Name:      node.Name + " " + itf.Network + " " + direction,
+		Name:      node.Name + " " + itf.Network + " " + way.direction,
 		Scheduler: b.scheduler,
 		To:        to,
 		Dropped: func(_ time.Time, reason link.Reason, f *soft.Frame) {
 			event.Emit(context.Background(), log, event.LinkDrop{
-				Network: itf.Network, Direction: direction, Reason: string(reason), Bytes: f.Size(), Packet: f.Describe(),
+				Network: itf.Network, Direction: way.direction, Reason: string(reason), Bytes: f.Size(), Packet: f.Describe(),
 			})
 		},
 	})
-	if settings != nil {
-		w.Shape(link.New(settings.Settings(), linkSeed(node.Seed, itf.Network, direction)))
+	if way.settings != nil {
+		w.Shape(link.New(way.settings.Settings(), way.seed))
 	}
 	return w
-}
-
-// linkSeed is the seed of what chance does on one direction of a link.
-func linkSeed(node uint64, network, direction string) uint64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, "link "+network+" "+direction) // never fails: hash.Hash
-	return node ^ h.Sum64()
 }
 
 // capture begins the file of what goes over a link, as its node's card sees it.

@@ -53,6 +53,7 @@ type member struct {
 var (
 	_ engine.Run    = (*run)(nil)
 	_ engine.Inside = (*run)(nil)
+	_ engine.Turner = (*run)(nil)
 	_ Hosts         = (*run)(nil)
 )
 
@@ -227,6 +228,13 @@ func (r *run) Exec(_ context.Context, node string, _ engine.Command) (int, error
 		return 0, err
 	}
 	return 0, engine.ErrNoPrograms
+}
+
+// Turn implements [engine.Turner].
+func (r *run) Turn(key string) {
+	if r.network.virtual != nil {
+		r.network.virtual.Turn(key)
+	}
 }
 
 // Dial implements [engine.Inside].

@@ -19,6 +19,7 @@ import (
 
 // request is one request of a page load. Only the goroutine that fetches it writes its result.
 type request struct {
+	number   int // among those of the visit
 	url      *url.Url
 	document *document // that needs it; nil: the page itself
 	ticket   *ticket   // its place in the pool
@@ -34,6 +35,7 @@ func (v *visit) request(u *url.Url, destination string, d *document) *request {
 	}}
 	r.result.ThirdParty = v.cookieRequest(r).ThirdParty()
 	v.mu.Lock()
+	r.number = len(v.result.Requests)
 	v.result.Requests = append(v.result.Requests, r.result)
 	v.mu.Unlock()
 	return r
@@ -156,6 +158,7 @@ func (v *visit) connection(ctx context.Context, r *request) (c *conn, phase stri
 		r.ticket = v.pool.reserve(c.origin, r.rank())
 		c, err = v.pool.wait(ctx, r.ticket)
 	}
+	v.turn(r) // others had to wait too
 	r.result.Queued += time.Since(begun).Seconds()
 	if err != nil {
 		return nil, phaseConnect, err
@@ -178,6 +181,7 @@ func (v *visit) connect(ctx context.Context, r *request) (c *conn, phase string,
 	}
 	begun := time.Now()
 	answer, err := v.resolve(ctx, r.url.Hostname())
+	v.turn(r) // others had to wait for the same answer
 	r.result.Lookup = time.Since(begun).Seconds()
 	if err != nil {
 		return nil, phaseLookup, err

@@ -180,8 +180,14 @@ func (v *visit) want(ctx context.Context, d *document, ref reference, base, from
 		ThirdParty: r.result.ThirdParty, PageBytes: d.received.Load(), Complete: d.complete.Load(),
 	})
 	r.ticket = v.pool.reserve(origin(u), r.rank())
-	v.pending.Go(func() { v.load(ctx, d, r) })
+	v.pending.Go(func() {
+		v.turn(r)
+		v.load(ctx, d, r)
+	})
 }
+
+// turn has requests that go on at the same instant do so one after the other, in the order in which they were made.
+func (v *visit) turn(r *request) { host.Turn(v.host, fmt.Sprintf("load %06d", r.number)) }
 
 // browserItself is the initiator of what no document names.
 const browserItself = "browser"
