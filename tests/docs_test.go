@@ -35,8 +35,8 @@ func TestDocumentation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)`).FindAllStringSubmatch(string(text), -1) {
-				needs.Program(t, program[1])
+			for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)|^(curl) `).FindAllStringSubmatch(string(text), -1) {
+				needs.Program(t, program[1]+program[2])
 			}
 			dir := t.TempDir()
 			for _, block := range blocks(string(text)) {

@@ -336,7 +336,7 @@ func TestClientGoesAway(t *testing.T) {
 	}
 }
 
-// R13: curl through all that it knows of the proxy.
+// curl through all that it knows of the proxy.
 func TestCurl(t *testing.T) {
 	needs.Program(t, "curl")
 	l := newLab(t, page)
