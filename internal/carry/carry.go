@@ -143,7 +143,10 @@ func Serve(ctx context.Context, stream net.Conn, dial DialFunc) error {
 	}
 	outer := newConn(stream, in, inner.LocalAddr(), inner.RemoteAddr())
 	outer.watched = watched
-	outer.gone = func() { inner.Close() }
+	outer.gone = func() {
+		inner.Close()
+		sever(stream) // a write may wait for an end that takes nothing any more
+	}
 	Relay(ctx, outer, inner)
 	outer.awaiting.Wait()
 	return nil
