@@ -272,3 +272,8 @@ func (l *lab) know6(name string, n byte, address, own string) {
 		l.t.Fatalf("%s: answer to a solicitation: %v", name, answer)
 	}
 }
+
+// frameBox keeps the last frame that was sent.
+type frameBox struct{ frame soft.Frame }
+
+func (b *frameBox) Send(f soft.Frame) { b.frame = f }

@@ -87,8 +87,9 @@ func (r *Router) Connect(name string, to soft.Sink) {
 }
 
 // Local returns where the router's own stack sends by the interface of that name, or nil where there is none. The
-// Ethernet addresses of these frames are ignored: the router finds the way and the neighbour itself, so the stack needs
-// only some route, and no address resolution.
+// Ethernet addresses of these frames are ignored: the router finds the way and the neighbour itself. So the stack needs no
+// address resolution, but, beside the node's routes, one to everywhere on each interface: what was sent to an interface's
+// address is answered by that interface, wherever the way back leads.
 func (r *Router) Local(name string) soft.Sink {
 	if p := r.port(name); p != nil {
 		return soft.SinkFunc(p.sendOwn)
