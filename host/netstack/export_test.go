@@ -1,5 +1,7 @@
 package netstack
 
-import "gvisor.dev/gvisor/pkg/tcpip/stack"
-
-func (m *Machine) Stack() *stack.Stack { return m.stack }
+// ParseICMP is for tests.
+func ParseICMP(v6 bool, b []byte) bool {
+	_, ok := parseICMP(v6, b)
+	return ok
+}

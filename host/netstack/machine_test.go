@@ -1,9 +1,14 @@
 package netstack_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"net"
 	"net/netip"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -74,4 +79,128 @@ func TestConformance(t *testing.T) {
 			},
 		}
 	})
+}
+
+// Several roles share one machine: its ports, but not their randomness.
+func TestRolesShareAMachine(t *testing.T) {
+	m := newCards().machine(t, 1, "10.0.0.1/24")
+	web, dns := m.Host(netstack.HostOptions{Seed: 1}), m.Host(netstack.HostOptions{Seed: 2})
+	if web.Rand().Uint64() == dns.Rand().Uint64() {
+		t.Error("two roles have the same randomness")
+	}
+	l, err := web.Listen(t.Context(), "tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dns.Listen(t.Context(), "tcp", "10.0.0.1:80"); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("listen on the other role's port: %v", err)
+	}
+	c, err := dns.Dial(t.Context(), "tcp", "127.0.0.1:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := netip.ParseAddrPort(c.LocalAddr().String())
+	if err != nil || local.Port() < 32768 || local.Port() > 60999 {
+		t.Errorf("the client's port is that of %s (%v)", c.LocalAddr(), err)
+	}
+	// The port is free again while connections to it live on.
+	if _, err := l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dns.Listen(t.Context(), "tcp", ":80"); err != nil {
+		t.Errorf("listen when the other role has closed its listener: %v", err)
+	}
+}
+
+// A machine without IPv6 addresses has no IPv6, and says so as Linux does without any.
+func TestIPv4Only(t *testing.T) {
+	h := newCards().machine(t, 1, "10.0.0.1/24").Host(netstack.HostOptions{})
+	if _, err := h.Dial(t.Context(), "tcp", "[fd00::1]:80"); !errors.Is(err, syscall.ENETUNREACH) {
+		t.Errorf("dial: %v", err)
+	}
+	if _, err := h.Dial(t.Context(), "udp", "[fd00::1]:80"); !errors.Is(err, syscall.ENETUNREACH) {
+		t.Errorf("dial by UDP: %v", err)
+	}
+	if _, err := h.Listen(t.Context(), "tcp", "[::1]:80"); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		t.Errorf("listen: %v", err)
+	}
+	for _, at := range []string{":80", "[::]:81"} {
+		if _, err := h.Listen(t.Context(), "tcp", at); err != nil {
+			t.Errorf("listen on all addresses: %v", err)
+		}
+	}
+}
+
+func TestNoUnixSockets(t *testing.T) {
+	h := newCards().machine(t, 1, "10.0.0.1/24").Host(netstack.HostOptions{})
+	if _, err := h.Listen(t.Context(), "unix", "/run/socket"); err == nil {
+		t.Error("listen on a Unix socket: no error")
+	}
+}
+
+// What package net's connections can be told, these can.
+func TestOptions(t *testing.T) {
+	s := script{t, newCards().machine(t, 1, "10.0.0.1/24").Host(netstack.HostOptions{})}
+	c, _ := s.pair()
+	options := c.(interface {
+		SetNoDelay(bool) error
+		SetKeepAlive(bool) error
+		SetKeepAlivePeriod(time.Duration) error
+		SetKeepAliveConfig(net.KeepAliveConfig) error
+		SetLinger(int) error
+	})
+	s.must(options.SetNoDelay(false))
+	s.must(options.SetKeepAlive(false))
+	s.must(options.SetKeepAlivePeriod(time.Minute))
+	s.must(options.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: -1, Interval: time.Second, Count: 3}))
+	s.must(options.SetLinger(-1))
+}
+
+// Datagrams larger than a packet arrive in one piece.
+func TestLargeDatagrams(t *testing.T) {
+	cards := newCards()
+	a := cards.machine(t, 1, "10.0.0.1/24", "fd00::1/64").Host(netstack.HostOptions{})
+	b := cards.machine(t, 2, "10.0.0.2/24", "fd00::2/64").Host(netstack.HostOptions{})
+	server, err := b.ListenPacket(t.Context(), "udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	for _, to := range []string{"10.0.0.2:53", "[fd00::2]:53"} {
+		c, err := a.Dial(t.Context(), "udp", to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for _, size := range []int{1452, 1473, 9000, 60000} {
+			sent, got := bytes.Repeat([]byte{byte(size)}, size), make([]byte, 65536)
+			if _, err := c.Write(sent); err != nil {
+				t.Fatal(err)
+			}
+			n, _, err := server.ReadFrom(got)
+			if err != nil || !bytes.Equal(got[:n], sent) {
+				t.Errorf("%s: %d bytes of %d, %v", to, n, size, err)
+			}
+		}
+	}
+}
+
+// What cannot be made is an error that names it, and leaves nothing behind.
+func TestMistakes(t *testing.T) {
+	cards := newCards()
+	for name, opts := range map[string]netstack.Options{
+		"two of a name": {Interfaces: []netstack.Interface{
+			{Name: "eth0", Link: cards.card(soft.NICOptions{})}, {Name: "eth0", Link: cards.card(soft.NICOptions{})},
+		}},
+		"a route without its interface": {Routes: []netstack.Route{{
+			Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("10.0.0.1"), Interface: "eth7",
+		}}},
+	} {
+		if _, err := netstack.New(opts); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
 }

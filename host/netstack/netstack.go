@@ -62,6 +62,8 @@ type Machine struct {
 	links      []stack.LinkEndpoint
 	dual       bool // speaks IPv6 too
 	icmp       *icmpTap
+	whole      int // bytes of a datagram that any card sends in one packet
+	end        sync.Once
 
 	mu        sync.Mutex
 	closed    bool
@@ -118,12 +120,10 @@ func (m *Machine) Kick() {
 
 // Close ends all sockets and all that runs, and closes the links. Peers of open connections are told so by resets, as far as
 // the links still take frames.
-func (m *Machine) Close() {
+func (m *Machine) Close() { m.end.Do(m.close) }
+
+func (m *Machine) close() {
 	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return
-	}
 	m.closed = true
 	open := make([]aborter, 0, len(m.sockets))
 	for s := range m.sockets {

@@ -3,12 +3,14 @@ package netstack
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -82,6 +84,7 @@ func (m *Machine) configure(opts Options) error {
 	if m.dual {
 		lo.Addresses = append(lo.Addresses, netip.MustParsePrefix("::1/128"))
 	}
+	m.whole = math.MaxInt
 	for i, card := range append([]Interface{lo}, opts.Interfaces...) {
 		if err := m.add(tcpip.NICID(i+1), card); err != nil {
 			return fmt.Errorf("interface %s: %w", card.Name, err)
@@ -130,6 +133,7 @@ func (m *Machine) add(id tcpip.NICID, card Interface) error {
 	if card.Link.Capabilities()&stack.CapabilityLoopback != 0 {
 		i.MAC = nil
 	}
+	m.whole = min(m.whole, i.MTU-header.IPv4MinimumSize-header.UDPMinimumSize)
 	m.interfaces = append(m.interfaces, i)
 	return nil
 }

@@ -172,6 +172,11 @@ func (c *udpConn) send(call string, p []byte, to *tcpip.FullAddress, remote net.
 	}
 	defer c.out.leave()
 	defer c.machine.Kick()
+	if len(p) > c.machine.whole {
+		// Of what is cut here, routers may cut the parts again.
+		_ = c.endpoint.SetSockOptInt(tcpip.MTUDiscoverOption, int(tcpip.PMTUDiscoveryDont))
+		defer func() { _ = c.endpoint.SetSockOptInt(tcpip.MTUDiscoverOption, int(tcpip.PMTUDiscoveryWant)) }()
+	}
 	for {
 		n, fault := c.endpoint.Write(bytes.NewReader(p), tcpip.WriteOptions{To: to})
 		switch fault.(type) {

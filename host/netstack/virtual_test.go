@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"scenario/fabric/link"
 	"scenario/fabric/soft"
 	"scenario/host"
 	"scenario/host/netstack"
@@ -43,6 +44,12 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bubble)) {
 
 func (b *bubble) machine(t *testing.T, name string, seed uint64, addrs ...string) *netstack.Machine {
 	t.Helper()
+	m, _ := b.machineWithCard(t, name, seed, addrs...)
+	return m
+}
+
+func (b *bubble) machineWithCard(t *testing.T, name string, seed uint64, addrs ...string) (*netstack.Machine, *soft.NIC) {
+	t.Helper()
 	var m *netstack.Machine
 	card := b.card(soft.NICOptions{Scheduler: b.scheduler, Delivered: func() { m.Kick() }})
 	m, err := netstack.New(netstack.Options{
@@ -59,7 +66,16 @@ func (b *bubble) machine(t *testing.T, name string, seed uint64, addrs ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return m, card
+}
+
+// between joins two machines by a cable that does to packets, either way, what the settings say.
+func (b *bubble) between(settings link.Settings, x, y *soft.NIC) {
+	for i, way := range [][2]*soft.NIC{{x, y}, {y, x}} {
+		wire := soft.NewWire(soft.WireOptions{Scheduler: b.scheduler, To: way[1]})
+		wire.Shape(link.New(settings, uint64(i)))
+		way[0].Connect(wire)
+	}
 }
 
 func (b *bubble) pair(t *testing.T) (first, second *netstack.Machine) {
@@ -115,6 +131,63 @@ func TestVirtualDay(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A stream fills a long path, and gets through one that loses packets. Both sides have more than 4 MiB for what is under way.
+func TestVirtualTransfer(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		settings link.Settings
+		size     int
+		within   time.Duration
+	}{
+		// 10 RTTs until the window is open, then one for each 8 MiB.
+		{"100 ms there and back", link.Settings{Delay: 50 * time.Millisecond}, 64 << 20, 3 * time.Second},
+		{"packets are lost", link.Settings{Delay: time.Millisecond, Loss: 0.02}, 4 << 20, time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				a, x := b.machineWithCard(t, "a", 1, "10.0.0.1/24")
+				defer a.Close()
+				other, y := b.machineWithCard(t, "b", 2, "10.0.0.2/24")
+				defer other.Close()
+				b.between(c.settings, x, y)
+				l, err := other.Host(netstack.HostOptions{}).Listen(t.Context(), "tcp", ":9")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				began := time.Now()
+				go func() {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, c)
+					_ = c.Close()
+				}()
+				conn, err := a.Host(netstack.HostOptions{}).Dial(t.Context(), "tcp", "10.0.0.2:9")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if _, err := conn.Write(make([]byte, c.size)); err != nil {
+					t.Fatal(err)
+				}
+				if err := conn.(halfCloser).CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("the other end: %v", err)
+				}
+				took := time.Since(began)
+				t.Logf("%d MiB took %v", c.size>>20, took)
+				if took > c.within {
+					t.Errorf("it took %v, want at most %v", took, c.within)
+				}
+			})
+		})
+	}
 }
 
 // What waits, waits in virtual time: for an answer that never comes, for a neighbour that is not there, for a deadline.
