@@ -22,6 +22,7 @@ import (
 	"scenario/engine"
 	"scenario/engine/docker/agent"
 	"scenario/engine/docker/fabric"
+	"scenario/engine/docker/tunnel"
 	"scenario/event"
 	"scenario/host"
 	"scenario/internal/needs"
@@ -40,6 +41,8 @@ func TestMain(m *testing.M) {
 		err = agent.Run(context.Background(), os.Stdin, os.Stdout, []role.Kind{greeterKind(), failingKind()})
 	case "fabric":
 		err = fabric.Run(context.Background(), os.Stdin, os.Stdout)
+	case "tunnel":
+		err = tunnel.Pipe(context.Background(), os.Args[2], os.Stdin, os.Stdout)
 	case "janitor":
 		err = Janitor(context.Background(), os.Args[2], os.Stdin)
 	default:
