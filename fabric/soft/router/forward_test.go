@@ -199,16 +199,18 @@ func checkError6(t *testing.T, p gopacket.Packet, linkLocal bool) []byte {
 	if !ip.IsValid(len(ip)) {
 		t.Fatalf("not a valid IPv6 packet: %v", p)
 	}
-	src, dst := tcpip.AddrFrom16(netip.MustParseAddr("fd01::1").As16()), tcpip.AddrFrom16(netip.MustParseAddr("fd01::5").As16())
+	from, to := "fd01::1", "fd01::5"
 	if linkLocal {
-		src = tcpip.AddrFrom16(netip.MustParseAddr("fe80::ff:fe00:1").As16())
-		dst = tcpip.AddrFrom16(netip.MustParseAddr("fe80::5").As16())
+		from, to = "fe80::ff:fe00:1", "fe80::5"
 	}
+	src := tcpip.AddrFrom16(netip.MustParseAddr(from).As16())
+	dst := tcpip.AddrFrom16(netip.MustParseAddr(to).As16())
 	if ip.SourceAddress() != src || ip.DestinationAddress() != dst || ip.HopLimit() != 64 {
 		t.Errorf("from %s to %s, hop limit %d", ip.SourceAddress(), ip.DestinationAddress(), ip.HopLimit())
 	}
 	message := header.ICMPv6(ip.Payload())
-	if sum := message.Checksum(); sum != header.ICMPv6Checksum(header.ICMPv6ChecksumParams{Header: message, Src: src, Dst: dst}) {
+	want := header.ICMPv6Checksum(header.ICMPv6ChecksumParams{Header: message, Src: src, Dst: dst})
+	if sum := message.Checksum(); sum != want {
 		t.Errorf("wrong ICMPv6 checksum %x", sum)
 	}
 	return message
@@ -260,12 +262,16 @@ func TestEchoIsAnswered(t *testing.T) {
 	}
 }
 
-// TestLoopEnds has two routers send packets to each other until their time is over.
+// TestLoopEnds has two routers send packets to each other until their time is over. R31
 func TestLoopEnds(t *testing.T) {
-	a := newLab(t, &topology.Node{Interfaces: []topology.Interface{itf("eth0", 1, 1500, "10.1.0.1/24"), itf("eth1", 2, 1500, "10.2.0.1/24")},
-		Routes: []topology.Route{via("0.0.0.0/0", "10.2.0.2", "eth1")}})
-	b := newLab(t, &topology.Node{Interfaces: []topology.Interface{itf("eth0", 3, 1500, "10.2.0.2/24")},
-		Routes: []topology.Route{via("0.0.0.0/0", "10.2.0.1", "eth0")}})
+	a := newLab(t, &topology.Node{
+		Interfaces: []topology.Interface{itf("eth0", 1, 1500, "10.1.0.1/24"), itf("eth1", 2, 1500, "10.2.0.1/24")},
+		Routes:     []topology.Route{via("0.0.0.0/0", "10.2.0.2", "eth1")},
+	})
+	b := newLab(t, &topology.Node{
+		Interfaces: []topology.Interface{itf("eth0", 3, 1500, "10.2.0.2/24")},
+		Routes:     []topology.Route{via("0.0.0.0/0", "10.2.0.1", "eth0")},
+	})
 	hops := 0
 	a.Connect("eth1", soft.SinkFunc(func(f soft.Frame) { hops++; b.Port("eth0").Send(f) }))
 	b.Connect("eth0", soft.SinkFunc(func(f soft.Frame) { hops++; a.Port("eth1").Send(f) }))
@@ -280,6 +286,8 @@ func TestLoopEnds(t *testing.T) {
 }
 
 func TestOwnAddresses(t *testing.T) {
+	last := ip4("10.1.0.5", "10.1.0.1", 17)
+	last.TTL = 1
 	for name, c := range map[string]struct {
 		ip gopacket.SerializableLayer
 		to string
@@ -292,7 +300,7 @@ func TestOwnAddresses(t *testing.T) {
 		"group, v6":            {ip6("fd01::5", "ff02::1", 17), "local eth0"},
 		"all":                  {ip4("10.1.0.5", "255.255.255.255", 17), "local eth0"},
 		"all of the subnet":    {ip4("10.1.0.5", "10.1.0.255", 17), "local eth0"},
-		"with its last breath": {func() *layers.IPv4 { i := ip4("10.1.0.5", "10.1.0.1", 17); i.TTL = 1; return i }(), "local eth0"},
+		"with its last breath": {last, "local eth0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, twoSided())

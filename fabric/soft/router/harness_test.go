@@ -187,7 +187,8 @@ func ether(t testing.TB, src, dst topology.MAC, upper ...gopacket.SerializableLa
 	}
 	buf := gopacket.NewSerializeBuffer()
 	all := append([]gopacket.SerializableLayer{e}, upper...)
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...); err != nil {
+	options := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}
+	if err := gopacket.SerializeLayers(buf, options, all...); err != nil {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
@@ -265,7 +266,9 @@ func (l *lab) know6(name string, n byte, address, own string) {
 	ip.HopLimit = 255
 	l.Port(name).Send(frame(ether(l.t, m, topology.MAC{0x33, 0x33, 0xff, self[13], self[14], self[15]}, ip,
 		&layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(layers.ICMPv6TypeNeighborSolicitation, 0)},
-		&layers.ICMPv6NeighborSolicitation{TargetAddress: self, Options: layers.ICMPv6Options{{Type: layers.ICMPv6OptSourceAddress, Data: m[:]}}},
+		&layers.ICMPv6NeighborSolicitation{
+			TargetAddress: self, Options: layers.ICMPv6Options{{Type: layers.ICMPv6OptSourceAddress, Data: m[:]}},
+		},
 	)))
 	answer, ok := l.one(name).Layer(layers.LayerTypeICMPv6NeighborAdvertisement).(*layers.ICMPv6NeighborAdvertisement)
 	if !ok || !answer.Solicited() || !answer.Override() || !answer.Router() || !slices.Equal(answer.TargetAddress, self) {

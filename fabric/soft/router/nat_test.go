@@ -52,11 +52,13 @@ func ends(t *testing.T, p gopacket.Packet) (src, dst string) {
 	from, to := netip.AddrFrom4(ip.SourceAddress().As4()), netip.AddrFrom4(ip.DestinationAddress().As4())
 	switch ip.Protocol() {
 	case 6, 17:
-		sum := header.PseudoHeaderChecksum(ip.TransportProtocol(), ip.SourceAddress(), ip.DestinationAddress(), uint16(len(payload)))
+		size := uint16(len(payload))
+		sum := header.PseudoHeaderChecksum(ip.TransportProtocol(), ip.SourceAddress(), ip.DestinationAddress(), size)
 		if checksum.Checksum(payload, sum) != 0xffff {
 			t.Errorf("wrong checksum: %v", p)
 		}
-		return netip.AddrPortFrom(from, header.UDP(payload).SourcePort()).String(), netip.AddrPortFrom(to, header.UDP(payload).DestinationPort()).String()
+		ports := header.UDP(payload) // where TCP has them too
+		return netip.AddrPortFrom(from, ports.SourcePort()).String(), netip.AddrPortFrom(to, ports.DestinationPort()).String()
 	case 1:
 		if checksum.Checksum(payload, 0) != 0xffff {
 			t.Errorf("wrong checksum: %v", p)
@@ -76,6 +78,7 @@ func (l *lab) wantEnds(t *testing.T, name, src, dst string) gopacket.Packet {
 	return p
 }
 
+// R29
 func TestMasquerade(t *testing.T) {
 	for name, upper := range map[string]func(src, dst uint16, syn bool) gopacket.SerializableLayer{
 		"udp": func(src, dst uint16, _ bool) gopacket.SerializableLayer { return udp(src, dst) },
@@ -153,26 +156,26 @@ func TestPartialChecksums(t *testing.T) {
 	}
 }
 
-// quoted is an IPv4 header and the first 8 bytes behind it, as an error quotes them.
-func quoted(t *testing.T, upper ...gopacket.SerializableLayer) []byte {
-	return ether(t, mac(0), mac(0), upper...)[14:][:28]
-}
-
 func TestErrorsThroughNAT(t *testing.T) {
 	l := newHome(t)
 	l.enter("eth0", 1, ip4("10.1.0.5", "10.2.0.7", 17), udp(5000, 443), data(5))
 	l.wantEnds(t, "eth1", "10.2.0.1:5000", "10.2.0.7:443")
 
-	unreachable := &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(3, 3)}
-	l.enter("eth1", 2, ip4("10.2.0.7", "10.2.0.1", 1), unreachable, gopacket.Payload(quoted(t, ip4("10.2.0.1", "10.2.0.7", 17), udp(5000, 443))))
+	refuse := func(port uint16) {
+		about := ether(t, mac(0), mac(0), ip4("10.2.0.1", "10.2.0.7", 17), udp(port, 443))[14:]
+		unreachable := &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(3, 3)}
+		l.enter("eth1", 2, ip4("10.2.0.7", "10.2.0.1", 1), unreachable, gopacket.Payload(about))
+	}
+	refuse(5000)
 	p := l.wantEnds(t, "eth0", "10.2.0.7", "10.1.0.5")
 	inner := header.IPv4(network(p)[28:])
-	if src := inner.SourceAddress().String(); src != "10.1.0.5" || !inner.IsChecksumValid() || header.UDP(inner[20:]).SourcePort() != 5000 {
-		t.Errorf("what is quoted comes from %s", src)
+	port := header.UDP(inner[20:]).SourcePort()
+	if src := inner.SourceAddress().String(); src != "10.1.0.5" || port != 5000 || !inner.IsChecksumValid() {
+		t.Errorf("what is quoted comes from %s, port %d", src, port)
 	}
 
 	// An error about nothing that the table knows is for the router itself, as far as it goes.
-	l.enter("eth1", 2, ip4("10.2.0.7", "10.2.0.1", 1), unreachable, gopacket.Payload(quoted(t, ip4("10.2.0.1", "10.2.0.7", 17), udp(6000, 443))))
+	refuse(6000)
 	l.one("local eth1")
 }
 

@@ -23,7 +23,9 @@ func asked(t *testing.T, p gopacket.Packet) (who string, of topology.MAC) {
 	if s, ok := p.Layer(layers.LayerTypeICMPv6NeighborSolicitation).(*layers.ICMPv6NeighborSolicitation); ok {
 		ip := header.IPv6(network(p))
 		message := header.ICMPv6(ip.Payload())
-		want := header.ICMPv6Checksum(header.ICMPv6ChecksumParams{Header: message, Src: ip.SourceAddress(), Dst: ip.DestinationAddress()})
+		want := header.ICMPv6Checksum(header.ICMPv6ChecksumParams{
+			Header: message, Src: ip.SourceAddress(), Dst: ip.DestinationAddress(),
+		})
 		if ip.HopLimit() != 255 || message.Checksum() != want {
 			t.Errorf("solicitation with hop limit %d, checksum %x, want %x", ip.HopLimit(), message.Checksum(), want)
 		}
@@ -201,7 +203,7 @@ func TestANeighbourMoves(t *testing.T) {
 	} {
 		l.advertise("fd02::7", mac(c.at), c.solicited, c.override)
 		if got := send(); got != mac(c.want) {
-			t.Errorf("advertised at %d (solicited %t, override %t): packets go to %s, want %d", c.at, c.solicited, c.override, got, c.want)
+			t.Errorf("after %+v packets go to %s", c, got)
 		}
 	}
 }
@@ -231,7 +233,9 @@ func TestForgedDiscovery(t *testing.T) {
 		"for a group": func(_ *layers.IPv6, _ *layers.ICMPv6, s *layers.ICMPv6NeighborSolicitation) {
 			s.TargetAddress[0] = 0xff
 		},
-		"for somebody else": func(_ *layers.IPv6, _ *layers.ICMPv6, s *layers.ICMPv6NeighborSolicitation) { s.TargetAddress[15] = 9 },
+		"for somebody else": func(_ *layers.IPv6, _ *layers.ICMPv6, s *layers.ICMPv6NeighborSolicitation) {
+			s.TargetAddress[15] = 9
+		},
 		"of no length": func(_ *layers.IPv6, _ *layers.ICMPv6, s *layers.ICMPv6NeighborSolicitation) {
 			s.Options = layers.ICMPv6Options{{Type: 14, Data: nil}}
 		},

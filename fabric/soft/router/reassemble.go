@@ -132,7 +132,9 @@ func (d *reassembly) insert(offset int, data []byte, more bool) bool {
 		}
 		d.size = end
 	}
-	at, same := slices.BinarySearchFunc(d.pieces, offset, func(p piece, offset int) int { return cmp.Compare(p.offset, offset) })
+	at, same := slices.BinarySearchFunc(d.pieces, offset, func(p piece, offset int) int {
+		return cmp.Compare(p.offset, offset)
+	})
 	if same && len(d.pieces[at].data) == len(data) {
 		return true // the same again
 	}
