@@ -74,7 +74,7 @@ func (e *Engine) build(plan *topology.Plan, out engine.Output) (*network, error)
 
 // add makes a node's stack and joins it to its networks.
 func (b *builder) add(node *topology.Node) error {
-	options := netstack.Options{Seed: node.Seed}
+	options := netstack.Options{Seed: node.Seed, Router: node.Router != nil}
 	if b.virtual != nil {
 		options.Clock = soft.Clock(b.virtual)
 		options.Turn = func(key string) { b.virtual.Turn(node.Name + " " + key) }

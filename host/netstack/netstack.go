@@ -25,6 +25,9 @@ import (
 type Options struct {
 	Interfaces []Interface
 	Routes     []Route // beside those to the networks of the interfaces' addresses
+	// Router says that the machine's addresses are reached by every interface, as a router's are. The stack itself forwards
+	// nothing all the same: it must not be handed what is for others.
+	Router bool
 	// Seed decides ports, sequence numbers and whatever else the stack chooses at random.
 	Seed uint64
 	// Clock is what the stack's timers run by. nil: the time of package time.

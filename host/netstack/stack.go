@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
@@ -34,6 +36,8 @@ const maxBuffer = 16 << 20
 
 // newStack returns a stack without interfaces.
 func newStack(clock tcpip.Clock, seed uint64, dual bool) *stack.Stack {
+	// What gVisor would write to standard error is nothing that went wrong: a segment that has no way back, for one.
+	log.SetTarget(silent{})
 	random := newRandom(seed)
 	opts := stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, arp.NewProtocol},
@@ -51,6 +55,11 @@ func newStack(clock tcpip.Clock, seed uint64, dual bool) *stack.Stack {
 	}
 	return stack.New(opts)
 }
+
+// silent is a log that nobody reads.
+type silent struct{}
+
+func (silent) Emit(int, log.Level, time.Time, string, ...any) {}
 
 // setting is an option of the stack that it is certain to have.
 func setting(what string, err tcpip.Error) error {
@@ -100,6 +109,18 @@ func (m *Machine) configure(opts Options) error {
 			route.Gateway = address(r.Gateway)
 		}
 		m.stack.AddRoute(route)
+	}
+	if opts.Router {
+		// A stack that does not forward answers from an address only by the interface that has it.
+		numbers := []tcpip.NetworkProtocolNumber{ipv4.ProtocolNumber}
+		if m.dual {
+			numbers = append(numbers, ipv6.ProtocolNumber)
+		}
+		for _, number := range numbers {
+			if err := m.stack.SetForwardingDefaultAndAllNICs(number, true); err != nil {
+				return setting("forwarding", err)
+			}
+		}
 	}
 	m.icmp = newICMPTap(m)
 	return m.icmp.register()
