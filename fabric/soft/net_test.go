@@ -191,7 +191,7 @@ func TestFragments(t *testing.T) {
 					l.up[0].Shape(link.New(*test.with, 1))
 				}
 				want := pattern(5000)
-				for range 200 {
+				for range 100 {
 					if _, err := client.Write(want); err != nil {
 						t.Fatal(err)
 					}
@@ -214,7 +214,7 @@ func TestFragments(t *testing.T) {
 					}
 					arrived++
 				}
-				if arrived == 0 || test.with == nil && fragments.count("fragment") < 4*200 {
+				if arrived == 0 || test.with == nil && fragments.count("fragment") < 4*100 {
 					t.Errorf("%d arrived, in %d fragments", arrived, fragments.count("fragment"))
 				}
 			})

@@ -13,15 +13,17 @@ import (
 
 // Frame is an Ethernet frame under way. Whoever has it owns it, and sends it on or releases it.
 type Frame struct {
-	// Head has the Ethernet header and the network and transport headers, as far as there are any, in one piece. It is
-	// the owner's alone, who may write to it.
+	// Head has the Ethernet header and the network and transport headers, as far as there are any, in one piece, and may
+	// have some of what follows. A card puts fragments, ICMP and small frames there as a whole. It is the owner's alone,
+	// who may write to it.
 	Head *buffer.View
 	// Payload is what follows. It may share its memory with other frames and is never written to.
 	Payload buffer.Buffer
 	// Segment is the most bytes of TCP payload that a frame on a wire may carry where this one is a super-packet, which has
 	// more; else 0.
 	Segment uint16
-	// Partial says that the TCP checksum is not filled in: sender and receiver are in one memory.
+	// Partial says that the TCP checksum is not filled in: sender and receiver are in one memory. What stands in its place
+	// does not matter. IPv4's header checksum always is.
 	Partial bool
 	// Suspect says that a wire may have changed bits: checksums must be verified before anything is believed.
 	Suspect bool

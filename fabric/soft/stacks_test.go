@@ -64,6 +64,8 @@ func newNode(t testing.TB, n byte, options soft.NICOptions) *node {
 	congestion, recovery := tcpip.CongestionControlOption("reno"), tcpip.TCPRecovery(0)
 	must(t, s.SetTransportProtocolOption(tcp.ProtocolNumber, &congestion))
 	must(t, s.SetTransportProtocolOption(tcp.ProtocolNumber, &recovery))
+	// No datagram is lost because a test reads it late.
+	must(t, s.SetOption(tcpip.ReceiveBufferSizeOption{Min: 4096, Default: 8 << 20, Max: 8 << 20}))
 	t.Cleanup(s.Destroy)
 	return &node{s, nic}
 }
