@@ -193,6 +193,24 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestErrorsLeaveByTheWayBack has packets come in by a wrong interface, as those in a circle do.
+func TestErrorsLeaveByTheWayBack(t *testing.T) {
+	l := newLab(t, twoSided())
+	l.know4("eth0", 1, "10.1.0.5")
+	l.know6("eth0", 1, "fd01::5", "fd01::1")
+	expired4, expired6 := ip4("10.1.0.5", "10.3.0.7", 17), ip6("fd01::5", "fd03::7", 17)
+	expired4.TTL, expired6.HopLimit = 1, 1
+	l.enter("eth1", 2, expired4, udp(1000, 53), data(30))
+	if from := checkIPv4(t, network(l.one("eth0"))).SourceAddress().String(); from != "10.1.0.1" {
+		t.Errorf("the error comes from %s", from)
+	}
+	l.enter("eth1", 2, expired6, udp(1000, 53), data(30))
+	if from := header.IPv6(network(l.one("eth0"))).SourceAddress().String(); from != "fd01::1" {
+		t.Errorf("the error comes from %s", from)
+	}
+	l.silent()
+}
+
 func checkError6(t *testing.T, p gopacket.Packet, linkLocal bool) []byte {
 	t.Helper()
 	ip := header.IPv6(network(p))
