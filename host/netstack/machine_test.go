@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"scenario/fabric/soft"
+	"scenario/host"
 	"scenario/host/hosttest"
 	"scenario/host/netstack"
 )
@@ -202,5 +205,49 @@ func TestMistakes(t *testing.T) {
 		if _, err := netstack.New(opts); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// A machine is closed in the middle of all that it does, and all that waits is woken.
+func TestCloseUnderTraffic(t *testing.T) {
+	for range 3 {
+		cards := newCards()
+		a, b := cards.machine(t, 1, "10.0.0.1/24", "fd00::1/64"), cards.machine(t, 2, "10.0.0.2/24", "fd00::2/64")
+		h := a.Host(netstack.HostOptions{})
+		echo(t, b.Host(netstack.HostOptions{}), ":7")
+		var clients sync.WaitGroup
+		for i := range 8 {
+			clients.Go(func() {
+				to := []string{"10.0.0.2:7", "[fd00::2]:7"}[i%2]
+				for {
+					c, err := h.Dial(t.Context(), "tcp", to)
+					if err != nil {
+						return
+					}
+					go func() { _, _ = io.Copy(io.Discard, c) }()
+					for err == nil && i < 4 {
+						_, err = c.Write(make([]byte, 100_000))
+					}
+					_ = c.Close()
+				}
+			})
+		}
+		clients.Go(func() {
+			for {
+				if _, err := h.Ping(t.Context(), host.Echo{To: netip.MustParseAddr("10.0.0.2")}); err != nil {
+					return
+				}
+			}
+		})
+		for range 20 {
+			if _, err := h.Ping(t.Context(), host.Echo{To: netip.MustParseAddr("fd00::2")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var closing sync.WaitGroup
+		closing.Go(a.Close)
+		closing.Go(b.Close)
+		closing.Wait()
+		clients.Wait()
 	}
 }
