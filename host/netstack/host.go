@@ -30,11 +30,7 @@ var (
 	_ host.Resolving = (*Host)(nil)
 	_ host.Storage   = (*Host)(nil)
 	_ host.Pinger    = (*Host)(nil)
-	_ host.Turner    = (*Host)(nil)
 )
-
-// Turn implements [host.Turner]; in real time it returns at once.
-func (h *Host) Turn(key string) { h.machine.await("%s", key) }
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
