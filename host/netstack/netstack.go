@@ -65,7 +65,6 @@ type Machine struct {
 	links      []stack.LinkEndpoint
 	dual       bool // speaks IPv6 too
 	icmp       *icmpTap
-	whole      int // bytes of a datagram that any card sends in one packet
 	end        sync.Once
 
 	mu        sync.Mutex

@@ -203,7 +203,6 @@ func (p *ping) send(echo host.Echo) tcpip.Error {
 		message[0] = byte(header.ICMPv4Echo)
 		params.Protocol = header.ICMPv4ProtocolNumber
 		binary.BigEndian.PutUint16(message[2:], ^checksum.Checksum(message, 0))
-		params.DF = len(message) <= int(p.route.MTU())
 	}
 	if params.TTL == 0 {
 		params.TTL = p.route.DefaultTTL()

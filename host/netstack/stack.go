@@ -3,7 +3,6 @@ package netstack
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -12,7 +11,6 @@ import (
 
 	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -93,7 +91,6 @@ func (m *Machine) configure(opts Options) error {
 	if m.dual {
 		lo.Addresses = append(lo.Addresses, netip.MustParsePrefix("::1/128"))
 	}
-	m.whole = math.MaxInt
 	for i, card := range append([]Interface{lo}, opts.Interfaces...) {
 		if err := m.add(tcpip.NICID(i+1), card); err != nil {
 			return fmt.Errorf("interface %s: %w", card.Name, err)
@@ -154,7 +151,6 @@ func (m *Machine) add(id tcpip.NICID, card Interface) error {
 	if card.Link.Capabilities()&stack.CapabilityLoopback != 0 {
 		i.MAC = nil
 	}
-	m.whole = min(m.whole, i.MTU-header.IPv4MinimumSize-header.UDPMinimumSize)
 	m.interfaces = append(m.interfaces, i)
 	return nil
 }

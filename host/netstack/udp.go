@@ -31,6 +31,10 @@ func (m *Machine) newUDP(network string, family family) (*udpConn, error) {
 	}
 	endpoint.SocketOptions().SetBroadcast(true) // as package net does
 	endpoint.SocketOptions().SetV6Only(!family.both)
+	// The stack does not remember what a path carries, so routers must be free to cut datagrams.
+	if fault := endpoint.SetSockOptInt(tcpip.MTUDiscoverOption, int(tcpip.PMTUDiscoveryDont)); fault != nil {
+		return nil, failed("setsockopt", fault)
+	}
 	c := &udpConn{}
 	c.init(m, network, endpoint, queue)
 	if err := m.open(&c.socket); err != nil {
@@ -172,11 +176,6 @@ func (c *udpConn) send(call string, p []byte, to *tcpip.FullAddress, remote net.
 	}
 	defer c.out.leave()
 	defer c.machine.Kick()
-	if len(p) > c.machine.whole {
-		// Of what is cut here, routers may cut the parts again.
-		_ = c.endpoint.SetSockOptInt(tcpip.MTUDiscoverOption, int(tcpip.PMTUDiscoveryDont))
-		defer func() { _ = c.endpoint.SetSockOptInt(tcpip.MTUDiscoverOption, int(tcpip.PMTUDiscoveryWant)) }()
-	}
 	for {
 		n, fault := c.endpoint.Write(bytes.NewReader(p), tcpip.WriteOptions{To: to})
 		switch fault.(type) {

@@ -193,8 +193,9 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestErrorsLeaveByTheWayBack has packets come in by a wrong interface, as those in a circle do.
-func TestErrorsLeaveByTheWayBack(t *testing.T) {
+// TestErrorsOfPacketsInACircle has packets come in by a wrong interface: in IPv4 the error has the address that it leaves by,
+// in IPv6 the one that the packet came to.
+func TestErrorsOfPacketsInACircle(t *testing.T) {
 	l := newLab(t, twoSided())
 	l.know4("eth0", 1, "10.1.0.5")
 	l.know6("eth0", 1, "fd01::5", "fd01::1")
@@ -205,7 +206,7 @@ func TestErrorsLeaveByTheWayBack(t *testing.T) {
 		t.Errorf("the error comes from %s", from)
 	}
 	l.enter("eth1", 2, expired6, udp(1000, 53), data(30))
-	if from := header.IPv6(network(l.one("eth0"))).SourceAddress().String(); from != "fd01::1" {
+	if from := header.IPv6(network(l.one("eth0"))).SourceAddress().String(); from != "fd02::1" {
 		t.Errorf("the error comes from %s", from)
 	}
 	l.silent()

@@ -88,16 +88,16 @@ func (r *Router) errorAbout(p *packet, e icmpError) (soft.Frame, bool) {
 	if !p.answerable() {
 		return soft.Frame{}, false
 	}
-	// The address of the interface that the error leaves by (RFC 1812, section 4.3.2.4), which need not be the one that the
-	// packet came in by. Stacks believe nobody who has their own address, so the router's own hears it from where it
-	// wanted to send.
+	// As Linux: in IPv4 the address of the interface that the error leaves by (RFC 1812, section 4.3.2.4), in IPv6 that of
+	// the one that the packet came in by. Stacks believe nobody who has their own address, so the router's own hears it
+	// from where it wanted to send.
 	from, ok := p.dst, true
 	if !p.own {
-		leaves := p.port
-		if back := r.table.lookup(p.src); back != nil && !p.src.linkLocal6() {
-			leaves = back.port
+		by := p.port
+		if back := r.table.lookup(p.src); back != nil && !p.v6 {
+			by = back.port
 		}
-		from, ok = leaves.source(p.src)
+		from, ok = by.source(p.src)
 	}
 	if !ok {
 		return soft.Frame{}, false
