@@ -58,6 +58,8 @@ var rules = []rule{
 		allow: []string{"scenario/fabric/link"},
 		why:   "topology is pure: what it reads is passed in; what settings of a link there are, fabric/link says",
 	},
+	{in: []string{"engine/docker"}, deny: []string{"scenario/engine/embedded", "scenario/fabric/soft"}, why: "engines share nothing but plans"},
+	{in: []string{"engine/embedded"}, deny: []string{"scenario/engine/docker", "scenario/fabric/kernel", "scenario/host/kernel"}, why: "engines share nothing but plans"},
 	{
 		in:     []string{"."},
 		except: []string{"host/netstack", "fabric/soft"},
@@ -78,8 +80,20 @@ var rules = []rule{
 	{
 		in:     []string{"."},
 		except: []string{"fabric/kernel", "host/kernel", "engine/docker"},
-		deny:   []string{"github.com/vishvananda/netlink", "github.com/google/nftables", "golang.org/x/sys/unix"},
+		deny:   []string{"github.com/vishvananda/netlink", "github.com/google/nftables"},
 		why:    "the kernel's network has one place, so that all else builds on every system",
+	},
+	{
+		in:     []string{"."},
+		except: []string{"fabric/kernel", "host/kernel", "engine/docker", "fabric/soft"},
+		deny:   []string{"golang.org/x/sys/unix"},
+		why:    "the kernel has few places (in fabric/soft it is a timer), so that all else builds on every system",
+	},
+	{
+		in:     []string{"."},
+		except: []string{"internal/bubble", "scenariotest", "host/hosttest", "fabric/fabrictest", "engine/enginetest", "internal/needs"},
+		deny:   []string{"testing"},
+		why:    "programs are no tests: only what is for tests, and the bubble of virtual time, know package testing",
 	},
 	{
 		in:    []string{"report", "expect"},

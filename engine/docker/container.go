@@ -152,6 +152,7 @@ func sysctls(node *topology.Node) map[string]string {
 		"net.ipv6.conf.default.accept_ra":     "0", // and so do routes
 		"net.ipv4.icmp_ratelimit":             "0", // every packet that is thrown away gets its word: traceroute counts on it
 		"net.ipv6.icmp.ratelimit":             "0",
+		"net.ipv4.ip_forward":                 "0", // a new namespace has what the machine has, which Docker sets
 	}
 	if node.Router != nil {
 		s["net.ipv4.ip_forward"] = "1"
