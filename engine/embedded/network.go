@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"scenario/engine"
@@ -23,6 +24,7 @@ type network struct {
 	virtual   *soft.VirtualTime            // the scheduler; nil in real time
 	machines  map[string]*netstack.Machine // by node
 	captures  []*captured
+	closing   atomic.Bool // what is sent from then on is neither told nor kept: it comes in no order
 }
 
 // scheduler is one that can be ended.
@@ -167,14 +169,14 @@ func (b *builder) join(node *topology.Node, itf *topology.Interface, end soft.Si
 		}
 		// A card sees what arrives, and when; what it sends is seen below, before anything becomes of it.
 		last := soft.NewWire(soft.WireOptions{Name: node.Name + " " + itf.Network, Scheduler: b.scheduler, To: end})
-		last.Tap(tap(captured, capture.Inbound))
+		last.Tap(b.tap(captured, capture.Inbound))
 		end = last
 	}
 	upSeed, downSeed := node.LinkSeeds(itf.Name)
 	down := b.wire(node, itf, way{directionDown, itf.Down, downSeed}, end)
 	up := b.wire(node, itf, way{directionUp, itf.Up, upSeed}, b.switches[itf.Network].Attach(down))
 	if captured != nil {
-		up.Tap(tap(captured, capture.Outbound))
+		up.Tap(b.tap(captured, capture.Outbound))
 	}
 	return up, nil
 }
@@ -200,6 +202,9 @@ func (b *builder) wire(node *topology.Node, itf *topology.Interface, way way, to
 		Scheduler: b.scheduler,
 		To:        to,
 		Dropped: func(_ time.Time, reason link.Reason, f *soft.Frame) {
+			if b.closing.Load() {
+				return
+			}
 			event.Emit(context.Background(), log, event.LinkDrop{
 				Network: itf.Network, Direction: way.direction, Reason: string(reason), Bytes: f.Size(), Packet: f.Describe(),
 			})
@@ -228,9 +233,12 @@ func (b *builder) capture(node *topology.Node, itf *topology.Interface) (*captur
 }
 
 // tap writes what it sees to a capture file.
-func tap(writer *capture.Writer, direction capture.Direction) func(time.Time, *soft.Frame) {
+func (n *network) tap(writer *capture.Writer, direction capture.Direction) func(time.Time, *soft.Frame) {
 	var parts [][]byte
 	return func(at time.Time, f *soft.Frame) {
+		if n.closing.Load() {
+			return
+		}
 		parts = f.Parts(parts[:0])
 		_ = writer.Packet(at, direction, parts...) // the output has the error
 	}
@@ -247,6 +255,7 @@ func (n *network) flush() error {
 
 // close ends the network. Connections that are still open end without a word.
 func (n *network) close() error {
+	n.closing.Store(true)
 	for _, machine := range n.machines {
 		machine.Close()
 	}
