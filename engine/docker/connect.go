@@ -150,12 +150,27 @@ func explain(host string, err error) error {
 	case strings.Contains(err.Error(), "is too new"), strings.Contains(err.Error(), "is too old"):
 		advice = "its API version does not fit: update Docker, or unset DOCKER_API_VERSION"
 	}
-	return fmt.Errorf("no Docker engine at %s: %s: %w", where, advice, err)
+	return &absence{where, advice, err}
 }
 
-// Answers returns an error where no Docker engine can be used, which says why.
+// absence is the error of a Docker engine that is not there.
+type absence struct {
+	where, advice string
+	err           error
+}
+
+func (a *absence) Error() string {
+	return fmt.Sprintf("no Docker engine at %s: %s: %v", a.where, a.advice, a.err)
+}
+
+func (a *absence) Unwrap() error { return a.err }
+
+// Answers returns an error where no Docker engine can be used, which says in a few words why.
 func (e *Engine) Answers(ctx context.Context) error {
 	provider, err := e.connect(ctx)
+	if absent, ok := errors.AsType[*absence](err); ok && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("no Docker engine answers at %s", absent.where)
+	}
 	if err != nil {
 		return err
 	}
