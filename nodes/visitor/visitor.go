@@ -8,10 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"scenario/dnsd/stub"
 	"scenario/event"
@@ -25,14 +27,22 @@ const Name = "visitor"
 // Visitor connects from one node. Its methods may be called from any goroutine.
 type Visitor struct {
 	dialer sock.Dialer
-	traces atomic.Int64
+
+	mu     sync.Mutex
+	traces int
+	closed bool
+	ending map[*visit]func() // by what is under way or open: ends it
+	ended  sync.WaitGroup
 }
+
+// errClosed is why a visitor makes no connections any more.
+var errClosed = errors.New("the node is being taken down")
 
 // New returns a visitor to the node whose machine h is. Names are looked up by the node's name servers and remembered
 // by this visitor as the node's stub resolver does.
 func New(h host.Host) *Visitor {
 	resolver := stub.New(h)
-	return &Visitor{dialer: sock.Dialer{Host: h, Lookup: func(ctx context.Context, name string) ([]netip.Addr, error) {
+	return &Visitor{ending: make(map[*visit]func()), dialer: sock.Dialer{Host: h, Lookup: func(ctx context.Context, name string) ([]netip.Addr, error) {
 		answer, err := resolver.Lookup(ctx, name)
 		return answer.Addrs, err
 	}}}
@@ -49,12 +59,74 @@ func (v *Visitor) Dial(ctx context.Context, network, addr string) (net.Conn, err
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", network, err)
 	}
-	ctx = event.WithTrace(ctx, fmt.Sprintf("%s/%d", Name, v.traces.Add(1)), "")
-	conn, err := v.dialer.Dial(ctx, target)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	one := &visit{visitor: v}
+	trace, err := v.begin(one, func() { cancel(errClosed) })
 	if err != nil {
+		return nil, err
+	}
+	one.Conn, err = v.dialer.Dial(event.WithTrace(ctx, fmt.Sprintf("%s/%d", Name, trace), ""), target)
+	if err != nil {
+		v.end(one)
 		return nil, explain(target.Name, err)
 	}
-	return conn, nil
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		// Close waits until it is closed.
+		go one.Close()
+		return nil, errClosed
+	}
+	v.ending[one] = func() { _ = one.Close() }
+	return one, nil
+}
+
+// begin takes a connection that is about to be made to those that Close ends, and gives it a number.
+func (v *Visitor) begin(one *visit, end func()) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return 0, errClosed
+	}
+	v.traces++
+	v.ending[one] = end
+	v.ended.Add(1)
+	return v.traces, nil
+}
+
+// end forgets a connection that is no more.
+func (v *Visitor) end(one *visit) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ending[one] != nil {
+		delete(v.ending, one)
+		v.ended.Done()
+	}
+}
+
+// Close ends all connections, and returns when they have told of it.
+func (v *Visitor) Close() {
+	v.mu.Lock()
+	v.closed = true
+	all := slices.Collect(maps.Values(v.ending))
+	v.mu.Unlock()
+	for _, end := range all {
+		end()
+	}
+	v.ended.Wait()
+}
+
+// visit is a connection of a visitor's.
+type visit struct {
+	*sock.Conn
+	visitor *Visitor
+}
+
+// Close closes the connection.
+func (c *visit) Close() error {
+	defer c.visitor.end(c)
+	return c.Conn.Close()
 }
 
 // explain makes what failed in a look-up the error that package net has for it.
