@@ -36,8 +36,8 @@ type run struct {
 	watchers sync.WaitGroup
 	stopping atomic.Bool
 	lost     chan error
-	stopOnce sync.Once
-	stopErr  error
+	stopped  chan struct{} // closed when the run has stopped
+	stopErr  error         // set before
 }
 
 // member is a node that is up.
@@ -74,7 +74,7 @@ func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Outp
 	}
 	r := &run{
 		engine: e, plan: plan, out: out, network: network, members: make(map[string]*member),
-		ending: make(chan struct{}), lost: make(chan error, 1),
+		ending: make(chan struct{}), lost: make(chan error, 1), stopped: make(chan struct{}),
 	}
 	for i := range plan.Nodes {
 		r.addMember(&plan.Nodes[i])
@@ -120,6 +120,9 @@ func (r *run) start(ctx context.Context) error {
 	}
 	slices.Sort(order)
 	for _, stage := range order {
+		if ctx.Err() != nil { // nodes that are ready at once do not notice
+			return context.Cause(ctx)
+		}
 		err := r.each(ctx, stages[stage], func(ctx context.Context, m *member) error {
 			if err := r.serve(ctx, m); err != nil {
 				return fmt.Errorf("node %s: %w", m.node.Name, err)
@@ -258,25 +261,30 @@ func (r *run) Host(node, role string) (host.Host, error) {
 // Sync hands over what was captured; events have reached the output when they have been told.
 func (r *run) Sync(context.Context) error { return r.network.flush() }
 
-// Stop ends the roles, then the network.
+// Stop ends the roles, then the network. Who comes second waits by a channel: virtual time goes on while one does.
 func (r *run) Stop(ctx context.Context) error {
-	r.stopOnce.Do(func() {
-		r.stopping.Store(true)
-		var up []*member
-		for i := range r.plan.Nodes {
-			if m := r.members[r.plan.Nodes[i].Name]; m.running != nil {
-				up = append(up, m)
-			}
+	if r.stopping.Swap(true) {
+		<-r.stopped
+		return r.stopErr
+	}
+	defer close(r.stopped)
+	for i := range r.plan.Nodes {
+		r.members[r.plan.Nodes[i].Name].visitor.Close()
+	}
+	var up []*member
+	for i := range r.plan.Nodes {
+		if m := r.members[r.plan.Nodes[i].Name]; m.running != nil {
+			up = append(up, m)
 		}
-		// A role that failed has told so when it did.
-		_ = r.each(context.WithoutCancel(ctx), up, func(_ context.Context, m *member) error {
-			_ = m.running.Stop()
-			r.out.Progress(m.node.Name, engine.StateStopped)
-			return nil
-		})
-		close(r.ending)
-		r.watchers.Wait()
-		r.stopErr = r.network.close()
+	}
+	// A role that failed has told so when it did.
+	_ = r.each(context.WithoutCancel(ctx), up, func(_ context.Context, m *member) error {
+		_ = m.running.Stop()
+		r.out.Progress(m.node.Name, engine.StateStopped)
+		return nil
 	})
+	close(r.ending)
+	r.watchers.Wait()
+	r.stopErr = r.network.close()
 	return r.stopErr
 }

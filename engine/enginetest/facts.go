@@ -1,0 +1,236 @@
+package enginetest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"scenario/event"
+)
+
+// Fact is an event without what differs between any two runs on one engine: times, ports that the system chose, numbers
+// of traces. All else of it should be alike on every engine.
+type Fact struct {
+	Node  string
+	Event string
+	Attrs map[string]string // as JSON
+}
+
+// String is the fact on one line.
+func (f Fact) String() string {
+	text, err := json.Marshal(f.Attrs)
+	if err != nil {
+		return fmt.Sprint(err)
+	}
+	return f.Node + " " + f.Event + " " + string(text)
+}
+
+// add adds attributes; those of an object as OBJECT.KEY.
+func (f Fact) add(prefix string, attrs map[string]any) {
+	for key, value := range attrs {
+		if object, ok := value.(map[string]any); ok {
+			f.add(prefix+key+".", object)
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		f.Attrs[prefix+key] = string(text)
+	}
+}
+
+// Facts are what a run told, in an order that tells nothing.
+func Facts(records []event.Record) []Fact {
+	run := survey(records)
+	var facts []Fact
+	seen := make(map[string]bool)
+	for _, r := range records {
+		if run.raced(r) {
+			continue
+		}
+		fact := Fact{Node: r.Node, Event: r.Event, Attrs: make(map[string]string)}
+		fact.add("", run.attrs(r))
+		text := fact.String()
+		if run.browses && slices.Contains(connections, r.Event) {
+			// How many connections a browser makes to a server, and in which page's trace, depends on which of its
+			// requests are done when it has the next: that there are any is the fact.
+			if seen[text] {
+				continue
+			}
+			seen[text] = true
+		}
+		facts = append(facts, fact)
+	}
+	slices.SortFunc(facts, func(a, b Fact) int { return strings.Compare(a.String(), b.String()) })
+	return facts
+}
+
+// connections are the words of what becomes of one.
+var connections = []string{
+	event.SocketAccept{}.Word(), event.SocketConnect{}.Word(), event.SocketClose{}.Word(),
+}
+
+// whole is what must be known of all events of a run to understand one.
+type whole struct {
+	words   map[string]string // by id: what the event is
+	browses bool              // a browser is at work: it does things side by side
+}
+
+func survey(records []event.Record) whole {
+	w := whole{words: make(map[string]string)}
+	for _, r := range records {
+		if id := r.ID(); id != "" {
+			w.words[scope(r, id)] = r.Event
+		}
+		if start, ok := event.As[event.StepStart](r); ok && start.Action == "browse" {
+			w.browses = true
+		}
+	}
+	return w
+}
+
+// scope makes an id one of the whole run: those of steps are, others count up on each node.
+func scope(r event.Record, id string) string {
+	if strings.HasPrefix(id, event.StepTrace) {
+		return id
+	}
+	return r.Node + " " + id
+}
+
+// raced says of events that come or not by chance.
+func (w whole) raced(r event.Record) bool {
+	if failure, ok := event.As[event.SocketError](r); ok {
+		// The end of a connection that the other end gave up: it may be read before the reset arrives, or after.
+		return failure.Errno == "ECONNRESET"
+	}
+	if answer, ok := event.As[event.DNSAnswer](r); ok {
+		// A browser looks a name up for each connection that it makes: see Facts.
+		return w.browses && answer.Side == event.SideClient && answer.Cached
+	}
+	return false
+}
+
+// attrs are the event's attributes as every run has them.
+func (w whole) attrs(r event.Record) map[string]any {
+	attrs := make(map[string]any)
+	for key, value := range r.Attrs {
+		attrs[key] = w.plain(key, value)
+	}
+	delete(attrs, event.KeyID)
+	if parent := r.Parent(); parent != "" {
+		attrs[event.KeyParent] = "a " + w.words[scope(r, parent)]
+	}
+	if trace := r.Trace(); trace != "" && !strings.HasPrefix(trace, event.StepTrace) {
+		attrs[event.KeyTrace] = number.ReplaceAllString(trace, "/#")
+	}
+	for _, one := range races {
+		one(w, r, attrs)
+	}
+	return attrs
+}
+
+// races take from an event what depends on who is first.
+var races = []func(w whole, r event.Record, attrs map[string]any){
+	// After a last exchange both ends close the connection, and whoever does it later finds it closed.
+	func(_ whole, r event.Record, attrs map[string]any) {
+		if closed, ok := event.As[event.SocketClose](r); ok && closed.Remote != "" && closed.Reason != "idle timeout" {
+			delete(attrs, "by")
+			delete(attrs, "reason")
+		}
+	},
+	// Any of a browser's connections to a server may be the one that carries a request.
+	func(w whole, r event.Record, attrs map[string]any) {
+		if w.browses {
+			for _, key := range []string{"reused", "sent", "received", "connections"} {
+				delete(attrs, key)
+			}
+		}
+		if w.browses && slices.Contains(connections, r.Event) {
+			delete(attrs, event.KeyParent)
+			delete(attrs, event.KeyTrace)
+		}
+	},
+	// How much of a page has arrived when the parser gets on with it depends on how it is read.
+	func(_ whole, r event.Record, attrs map[string]any) {
+		if r.Event == (event.HTMLAsset{}).Word() {
+			delete(attrs, "page_bytes")
+			delete(attrs, "page_complete")
+		}
+	},
+	// An answer from a cache is the older the later it is asked for.
+	func(_ whole, r event.Record, attrs map[string]any) {
+		if answer, ok := event.As[event.DNSAnswer](r); ok && answer.Cached {
+			delete(attrs, "ttl_s")
+			delete(attrs, "answer")
+		}
+	},
+}
+
+var (
+	number    = regexp.MustCompile(`/\d+$`)
+	ephemeral = regexp.MustCompile(`((?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:]+\]):\d{5}\b`)
+	date      = regexp.MustCompile(`\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b`) // RFC 9110, section 5.6.7
+	stamp     = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)      // RFC 3339
+	// A time-out, told by the context or the socket, whichever notices first.
+	late = regexp.MustCompile(`\b(context deadline exceeded|i/o timeout)$`)
+	// A connection that the other end gave up, told by who read before the reset arrived, or after.
+	gone = regexp.MustCompile(`\bunexpected EOF$|\bread tcp \S+: read: connection reset by peer$`)
+)
+
+// plain is a value of an attribute, or in one, without times, ports that the system chose, and numbers drawn.
+func (w whole) plain(key string, value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		all := make(map[string]any, len(v))
+		for k, one := range v {
+			all[k] = w.plain(k, one)
+		}
+		return w.result(all)
+	case []any:
+		all := make([]any, len(v))
+		for i, one := range v {
+			all[i] = w.plain(key, one)
+		}
+		if w.browses {
+			// A browser has several requests under way at once.
+			slices.SortFunc(all, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		}
+		return all
+	case string:
+		if key == "raw_base64" {
+			text, err := base64.StdEncoding.DecodeString(v)
+			if err != nil {
+				return err.Error()
+			}
+			v = string(text)
+		}
+		v = ephemeral.ReplaceAllString(v, "$1:#")
+		v = date.ReplaceAllString(v, "#")
+		v = stamp.ReplaceAllString(v, "#")
+		v = late.ReplaceAllString(v, "#")
+		return gone.ReplaceAllString(v, "#")
+	case float64:
+		if strings.HasSuffix(key, "_s") && key != "ttl_s" || key == "query_id" {
+			return 0
+		}
+	}
+	return value
+}
+
+// result takes from an object in a step's result what depends on who is first: see races.
+func (w whole) result(object map[string]any) map[string]any {
+	if object["error"] == "#" || object["errno"] == "ECONNRESET" {
+		delete(object, "errno")
+		delete(object, "meaning")
+	}
+	if w.browses {
+		for _, key := range []string{"reused", "connections", "cached_lookup"} {
+			delete(object, key)
+		}
+	}
+	return object
+}

@@ -1,0 +1,158 @@
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"scenario/event"
+	"scenario/host"
+	"scenario/nodes"
+	"scenario/nodes/role"
+	"scenario/scenarios"
+)
+
+// Kinds are the roles that the suite's plans name. Where an engine's nodes are processes, those must know them.
+func Kinds() []role.Kind {
+	return append(nodes.Kinds(scenarios.Sites()), role.Kind{
+		Name: "greeter", Doc: "Greet whoever connects.", Options: options{},
+		New: func(text json.RawMessage) (role.Role, error) {
+			g := &greeter{failure: make(chan error, 1)}
+			return g, json.Unmarshal(text, &g.options)
+		},
+	})
+}
+
+// options say how a greeter starts.
+type options struct {
+	Delay role.Duration `json:"delay,omitempty" jsonschema:"description=before it listens"`
+	First string        `json:"first,omitempty" jsonschema:"description=whom it connects to before it is ready"`
+	Fail  string        `json:"fail,omitempty" jsonschema:"description=why it does not start"`
+	Never bool          `json:"never,omitempty" jsonschema:"description=it is never ready"`
+}
+
+// greeter says hello at port 80, and repeats at port 7 what it hears.
+type greeter struct {
+	options options
+	failure chan error
+}
+
+// what the greeter says when it begins to start.
+const starting = "starting"
+
+func (g *greeter) Serve(ctx context.Context, h host.Host, ready func()) error {
+	event.Emit(ctx, h.Log(), event.LogLine{Message: starting})
+	switch {
+	case g.options.Fail != "":
+		return errors.New(g.options.Fail)
+	case g.options.Never:
+		<-ctx.Done()
+		return nil
+	}
+	select {
+	case <-time.After(time.Duration(g.options.Delay)):
+	case <-ctx.Done():
+		return nil
+	}
+	if g.options.First != "" {
+		if _, err := greet(ctx, h, g.options.First); err != nil {
+			return err
+		}
+	}
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	for addr, answer := range map[string]func(net.Conn){":80": hello(ctx, h), ":7": echo} {
+		listener, err := h.Listen(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		serving.Go(func() { serve(ctx, listener, answer) })
+	}
+	ready()
+	select {
+	case err := <-g.failure:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// serve answers connections until ctx ends, and returns when all are closed.
+func serve(ctx context.Context, listener net.Listener, answer func(net.Conn)) {
+	var open sync.WaitGroup
+	defer open.Wait()
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		open.Go(func() {
+			stop := context.AfterFunc(ctx, func() { conn.Close() })
+			defer stop()
+			defer conn.Close()
+			answer(conn)
+		})
+	}
+}
+
+func hello(ctx context.Context, h host.Host) func(net.Conn) {
+	return func(conn net.Conn) {
+		event.Emit(ctx, h.Log(), event.SocketAccept{
+			Network: "tcp", Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String(),
+		})
+		_, _ = io.WriteString(conn, "hello "+conn.RemoteAddr().String())
+	}
+}
+
+func echo(conn net.Conn) { _, _ = io.Copy(conn, conn) }
+
+// greet connects to a greeter and returns what it says.
+func greet(ctx context.Context, h host.Host, to string) (string, error) {
+	conn, err := h.Dial(ctx, "tcp", to)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	answer, err := io.ReadAll(conn)
+	return string(answer), err
+}
+
+// Do knows the actions greet, tell, keep, wait and fail.
+func (g *greeter) Do(ctx context.Context, h host.Host, action string, args json.RawMessage) (any, error) {
+	var argument string
+	if err := json.Unmarshal(args, &argument); err != nil {
+		return nil, err
+	}
+	switch action {
+	case "greet":
+		return greet(ctx, h, argument)
+	case "tell":
+		within := event.Begin(ctx, h.Log(), event.LogLine{Message: argument})
+		for i := range told {
+			event.Emit(within, h.Log(), event.LogLine{Message: fmt.Sprintf("%s %d", argument, i)})
+		}
+		return told, nil
+	case "keep":
+		return nil, h.(host.Storage).WriteFile("note.txt", []byte(argument))
+	case "wait":
+		event.Emit(ctx, h.Log(), event.LogLine{Message: argument})
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "fail":
+		g.failure <- errors.New(argument)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("no such action: %s", action)
+}
+
+// told is how many lines tell tells, after the first.
+const told = 200
