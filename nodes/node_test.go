@@ -138,6 +138,42 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// waiting is a role with an action that lasts until its context ends.
+type waiting struct{ scripted }
+
+func (waiting) Do(ctx context.Context, _ host.Host, _ string, _ json.RawMessage) (any, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+// An action that is under way when its node ends, by itself or because it is stopped, ends too.
+func TestActionsEndWithTheNode(t *testing.T) {
+	for name, fails := range map[string]time.Duration{"stopped": 0, "failed": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				node, log, _ := play(t, scriptedKind("a", waiting{scripted{fails: fails}}))
+				running, err := Start(t.Context(), node, log)
+				if err != nil {
+					t.Fatal(err)
+				}
+				done := make(chan error, 1)
+				go func() {
+					_, err := running.Do(t.Context(), "a", "wait", nil)
+					done <- err
+				}()
+				time.Sleep(time.Hour)
+				_ = running.Stop() // its error is that of the role
+				if err := <-done; !errors.Is(err, errEnded) {
+					t.Errorf("the action ended with %v", err)
+				}
+				if _, err := running.Do(t.Context(), "a", "wait", nil); !errors.Is(err, errEnded) {
+					t.Errorf("an action began: %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestNewNamesTheRole(t *testing.T) {
 	refusing := role.Kind{Name: "fussy", New: func(json.RawMessage) (role.Role, error) { return nil, errScripted }}
 	for name, want := range map[string]string{"fussy": "role fussy: out of luck", "juggler": "no such role: juggler"} {

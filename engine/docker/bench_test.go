@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"scenario/engine/enginetest"
 	"scenario/topology"
 )
 
@@ -26,7 +27,7 @@ func BenchmarkStart(b *testing.B) {
 	var ours, bare time.Duration
 	for b.Loop() {
 		began := time.Now()
-		run, err := e.Start(b.Context(), p, &collector{})
+		run, err := e.Start(b.Context(), p, enginetest.NewOutput(b))
 		if err != nil {
 			b.Fatal(err)
 		}

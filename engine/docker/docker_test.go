@@ -6,15 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/client"
@@ -23,7 +19,7 @@ import (
 	"scenario/engine/docker/agent"
 	"scenario/engine/docker/fabric"
 	"scenario/engine/docker/tunnel"
-	"scenario/event"
+	"scenario/engine/enginetest"
 	"scenario/host"
 	"scenario/internal/needs"
 	"scenario/nodes/role"
@@ -38,7 +34,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch os.Args[1] {
 	case "node":
-		err = agent.Run(context.Background(), os.Stdin, os.Stdout, []role.Kind{greeterKind(), failingKind()})
+		err = agent.Run(context.Background(), os.Stdin, os.Stdout, append(enginetest.Kinds(), exitingKind()))
 	case "fabric":
 		err = fabric.Run(context.Background(), os.Stdin, os.Stdout)
 	case "tunnel":
@@ -54,102 +50,22 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// greeter says hello to whoever connects, and connects when it is told to.
-type greeter struct{}
+// exiting is a role whose process ends when it is told to.
+type exiting struct{}
 
-func greeterKind() role.Kind {
-	return role.Kind{Name: "greeter", New: func(json.RawMessage) (role.Role, error) { return greeter{}, nil }}
+func exitingKind() role.Kind {
+	return role.Kind{Name: "exiting", New: func(json.RawMessage) (role.Role, error) { return exiting{}, nil }}
 }
 
-func (greeter) Serve(ctx context.Context, h host.Host, ready func()) error {
-	listener, err := h.Listen(ctx, "tcp", ":80")
-	if err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
-	defer stop()
+func (exiting) Serve(ctx context.Context, _ host.Host, ready func()) error {
 	ready()
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return nil
-		}
-		event.Emit(ctx, h.Log(), event.SocketAccept{Network: "tcp", Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()})
-		_, _ = io.WriteString(conn, "hello "+conn.RemoteAddr().String())
-		conn.Close()
-	}
+	<-ctx.Done()
+	return nil
 }
 
-func (greeter) Do(ctx context.Context, h host.Host, action string, args json.RawMessage) (any, error) {
-	switch action {
-	case "greet":
-		var to string
-		if err := json.Unmarshal(args, &to); err != nil {
-			return nil, err
-		}
-		conn, err := h.Dial(ctx, "tcp", to)
-		if err != nil {
-			return nil, err
-		}
-		defer conn.Close()
-		answer, err := io.ReadAll(conn)
-		return string(answer), err
-	case "keep":
-		return nil, h.(host.Storage).WriteFile("note.txt", []byte("kept"))
-	case "wait":
-		<-ctx.Done()
-		return nil, ctx.Err()
-	case "crash":
-		os.Exit(3)
-	}
-	return nil, fmt.Errorf("no such action: %s", action)
-}
-
-func failingKind() role.Kind {
-	return role.Kind{Name: "failing", New: func(json.RawMessage) (role.Role, error) { return failing{}, nil }}
-}
-
-type failing struct{}
-
-func (failing) Serve(context.Context, host.Host, func()) error { return errors.New("out of luck") }
-
-// collector is an output that keeps everything.
-type collector struct {
-	mu      sync.Mutex
-	records []event.Record
-	files   map[string]string
-	states  []string
-}
-
-func (c *collector) Record(r event.Record) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.records = append(c.records, r)
-}
-
-func (c *collector) File(node, name string, data []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.files == nil {
-		c.files = make(map[string]string)
-	}
-	c.files[node+"/"+name] = string(data)
-}
-
-func (c *collector) Capture(node, network string) (io.WriteCloser, error) {
-	return nil, fmt.Errorf("no capture of %s on %s", node, network)
-}
-
-func (c *collector) Progress(node, state string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.states = append(c.states, node+" "+state)
-}
-
-func (c *collector) find(node, word string) []event.Record {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(c.records), func(r event.Record) bool { return r.Node != node || r.Event != word })
+func (exiting) Do(context.Context, host.Host, string, json.RawMessage) (any, error) {
+	os.Exit(3)
+	return nil, nil
 }
 
 func requireDocker(t testing.TB) *Engine {
@@ -159,13 +75,13 @@ func requireDocker(t testing.TB) *Engine {
 
 // plan is a laptop behind a router that masquerades, and a server outside.
 func plan(name string) *topology.Plan {
-	greeter := []topology.Role{{Name: "greeter"}}
+	roles := []topology.Role{{Name: "exiting"}, {Name: "greeter"}}
 	return &topology.Plan{
 		Name:     name,
 		Networks: []topology.Network{{Name: "home"}, {Name: "outside"}},
 		Nodes: []topology.Node{
 			{
-				Name: "laptop", Roles: greeter,
+				Name: "laptop", Roles: roles,
 				Interfaces: []topology.Interface{itf("eth0", "home", 1, "192.168.1.10/24")},
 				Routes: []topology.Route{{
 					Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.MustParseAddr("192.168.1.1"), Interface: "eth0",
@@ -177,7 +93,7 @@ func plan(name string) *topology.Plan {
 				Router:     &topology.Router{Masquerade: []topology.Masquerade{{Interface: "eth1"}}},
 			},
 			{
-				Name: "server", Stage: 1, Roles: greeter,
+				Name: "server", Stage: 1, Roles: roles,
 				Interfaces: []topology.Interface{itf("eth0", "outside", 4, "198.51.100.80/24", "2001:db8::80/64")},
 			},
 		},
@@ -192,9 +108,9 @@ func itf(name, network string, mac byte, addresses ...string) topology.Interface
 	return i
 }
 
-func start(t testing.TB, e *Engine, plan *topology.Plan) (engine.Run, *collector) {
+func start(t testing.TB, e *Engine, plan *topology.Plan) (engine.Run, *enginetest.Output) {
 	t.Helper()
-	out := &collector{}
+	out := enginetest.NewOutput(t)
 	run, err := e.Start(t.Context(), plan, out)
 	if err != nil {
 		t.Fatal(err)
@@ -226,84 +142,25 @@ func expectNothingLeft(t testing.TB, name string) {
 	}
 }
 
-func do(t *testing.T, run engine.Run, node, action, args string) string {
-	t.Helper()
-	result, err := run.Do(t.Context(), node, engine.Call{Role: "greeter", Action: action, Args: json.RawMessage(args)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(result)
-}
-
-// R29: through a real router, the server sees the router's address; its log says so after Sync.
-func TestRun(t *testing.T) {
-	run, out := start(t, requireDocker(t), plan("docker-test-run"))
-	if got := do(t, run, "laptop", "greet", `"198.51.100.80:80"`); !strings.HasPrefix(got, `"hello 198.51.100.1:`) {
-		t.Errorf("the server greeted %s, want the router's address", got)
-	}
-	if err := run.Sync(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	accepts := out.find("server", "socket.accept")
-	if len(accepts) != 1 || !strings.HasPrefix(accepts[0].Attrs["remote"].(string), "198.51.100.1:") {
-		t.Errorf("the server's log has %v, want one connection from the router", accepts)
-	}
-	do(t, run, "laptop", "keep", `null`)
-	if err := run.Sync(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := out.files["laptop/note.txt"]; got != "kept" {
-		t.Errorf("the kept file holds %q", got)
-	}
-	if _, err := run.Exec(t.Context(), "laptop", engine.Command{Args: []string{"true"}}); !errors.Is(err, engine.ErrNoPrograms) {
-		t.Errorf("a program on a node without any: %v, want ErrNoPrograms", err)
-	}
-	if _, err := run.Do(t.Context(), "nobody", engine.Call{}); err == nil || !strings.Contains(err.Error(), "no such node: nobody") {
-		t.Errorf("an action on no node: %v", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := run.Do(ctx, "laptop", engine.Call{Role: "greeter", Action: "wait"}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("an action that does not end: %v, want DeadlineExceeded", err)
-	}
-	if err := run.Stop(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	for _, node := range []string{"laptop", "router", "server"} {
-		if len(out.find(node, "node.ready")) != 1 || len(out.find(node, "node.exit")) != 1 {
-			t.Errorf("node %s did not say that it was ready and that it ended", node)
-		}
-	}
+func TestEngine(t *testing.T) {
+	enginetest.Run(t, enginetest.Suite{
+		With: func(t *testing.T, test func(t *testing.T, e engine.Engine)) { test(t, requireDocker(t)) },
+		Left: expectNothingLeft,
+	})
 }
 
 // R41: a node that crashes is noticed, and taking the rest down leaves nothing.
 func TestCrash(t *testing.T) {
 	run, out := start(t, requireDocker(t), plan("docker-test-crash"))
-	if _, err := run.Do(t.Context(), "server", engine.Call{Role: "greeter", Action: "crash"}); err == nil {
+	if _, err := run.Do(t.Context(), "server", engine.Call{Role: "exiting"}); err == nil {
 		t.Error("an action that ends the node succeeded")
 	}
 	err := <-run.Lost()
 	if want := "node server: it ended with exit code 3"; err == nil || err.Error() != want {
 		t.Errorf("lost: %v, want %s", err, want)
 	}
-	if len(out.find("server", "fault")) != 1 {
+	if len(out.Find("server", "fault")) != 1 {
 		t.Error("the crash is in no log")
-	}
-}
-
-// R41: runs side by side have the same names and addresses and do not meet.
-func TestSideBySide(t *testing.T) {
-	e := requireDocker(t)
-	one, outOne := start(t, e, plan("docker-test-one"))
-	two, outTwo := start(t, e, plan("docker-test-two"))
-	for _, run := range []engine.Run{one, two, one} {
-		do(t, run, "laptop", "greet", `"198.51.100.80:80"`)
-		if err := run.Sync(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if a, b := len(outOne.find("server", "socket.accept")), len(outTwo.find("server", "socket.accept")); a != 2 || b != 1 {
-		t.Errorf("the servers saw %d and %d connections, want 2 and 1", a, b)
 	}
 }
 
@@ -315,8 +172,6 @@ func TestStartFails(t *testing.T) {
 		spoil func(*topology.Plan)
 		want  string
 	}{
-		{"role", func(p *topology.Plan) { p.Nodes[2].Roles = []topology.Role{{Name: "failing"}} }, "node server: role failing: out of luck"},
-		{"unknown-role", func(p *topology.Plan) { p.Nodes[2].Roles = []topology.Role{{Name: "juggler"}} }, "node server: no such role: juggler"},
 		{"wiring", func(p *topology.Plan) { p.Nodes[0].Interfaces[0].Network = "moon" }, "node laptop: interface eth0: no such network: moon"},
 		{"image", func(p *topology.Plan) {
 			p.Nodes[2].Roles, p.Nodes[2].Program = nil, &topology.Program{Image: "scenario-test.invalid/none:1"}
@@ -326,36 +181,12 @@ func TestStartFails(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := plan("docker-test-fails-" + test.name)
 			test.spoil(p)
-			_, err := e.Start(t.Context(), p, &collector{})
+			_, err := e.Start(t.Context(), p, enginetest.NewOutput(t))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q in it", err, test.want)
 			}
 			expectNothingLeft(t, p.Name)
 		})
-	}
-}
-
-// A start that is cancelled at some moment leaves nothing.
-func TestStartCancelled(t *testing.T) {
-	e := requireDocker(t)
-	p := plan("docker-test-cancelled")
-	ctx, cancel := context.WithCancel(t.Context())
-	out := &cancelling{cancel: cancel}
-	if _, err := e.Start(ctx, p, out); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want Canceled", err)
-	}
-	expectNothingLeft(t, p.Name)
-}
-
-// cancelling ends its context as soon as a node is wired.
-type cancelling struct {
-	collector
-	cancel context.CancelFunc
-}
-
-func (c *cancelling) Progress(_, state string) {
-	if state == "wired" {
-		c.cancel()
 	}
 }
 

@@ -118,3 +118,42 @@ func TestDial(t *testing.T) {
 		}
 	})
 }
+
+// What is under way and what is open when the visitor is closed ends, and has told so by then.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New()
+		laptop, shop := network.Host("laptop", "10.0.0.1"), network.Host("shop", "10.0.0.2")
+		listener, err := shop.Listen(t.Context(), "tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		v := visitor.New(laptop)
+		open, err := v.Dial(t.Context(), "tcp", "10.0.0.2:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		network.Silence("10.0.0.9")
+		under := make(chan error, 1)
+		go func() {
+			_, err := v.Dial(t.Context(), "tcp", "10.0.0.9:80")
+			under <- err
+		}()
+		synctest.Wait()
+		v.Close()
+		if told := memnet.Told[event.SocketClose](laptop); len(told) != 1 {
+			t.Errorf("the laptop told of %d connections that were closed, want 1", len(told))
+		}
+		if err := <-under; err == nil {
+			t.Error("a connection that was under way was made")
+		}
+		if _, err := open.Read(make([]byte, 1)); err == nil {
+			t.Error("the connection is open")
+		}
+		if _, err := v.Dial(t.Context(), "tcp", "10.0.0.2:80"); err == nil {
+			t.Error("a connection was made after the end")
+		}
+		open.Close()
+	})
+}
