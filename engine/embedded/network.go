@@ -47,8 +47,8 @@ type builder struct {
 	switches map[string]*soft.Switch
 }
 
-// build makes the network. When it fails nothing is left.
-func (e *Engine) build(plan *topology.Plan, out engine.Output) (*network, error) {
+// build makes the network. instant is the output in virtual time. When it fails nothing is left.
+func (e *Engine) build(plan *topology.Plan, out engine.Output, instant *ordered) (*network, error) {
 	b := &builder{
 		network:  &network{machines: make(map[string]*netstack.Machine)},
 		plan:     plan,
@@ -56,7 +56,13 @@ func (e *Engine) build(plan *topology.Plan, out engine.Output) (*network, error)
 		switches: make(map[string]*soft.Switch),
 	}
 	if e.options.Virtual {
-		b.virtual = soft.NewVirtualTime(e.options.Beat)
+		beat := e.options.Beat
+		b.virtual = soft.NewVirtualTime(func() {
+			instant.flush()
+			if beat != nil {
+				beat()
+			}
+		})
 		b.scheduler = b.virtual
 	} else {
 		b.scheduler = soft.NewRealTime()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type run struct {
 	engine  *Engine
 	plan    *topology.Plan
 	out     engine.Output
+	instant *ordered // the output in virtual time; nil in real time
 	network *network
 	members map[string]*member // by node; never changed once the run is up
 
@@ -68,12 +70,17 @@ const flushEvery = time.Second
 
 // Start brings the plan up.
 func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Output) (engine.Run, error) {
-	network, err := e.build(plan, out)
+	var instant *ordered
+	if e.options.Virtual {
+		instant = &ordered{Output: out}
+		out = instant
+	}
+	network, err := e.build(plan, out, instant)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{
-		engine: e, plan: plan, out: out, network: network, members: make(map[string]*member),
+		engine: e, plan: plan, out: out, instant: instant, network: network, members: make(map[string]*member),
 		ending: make(chan struct{}), lost: make(chan error, 1), stopped: make(chan struct{}),
 	}
 	for i := range plan.Nodes {
@@ -85,6 +92,7 @@ func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Outp
 	if len(network.captures) > 0 && !e.options.Virtual {
 		r.watchers.Go(r.flush)
 	}
+	r.settle("start")
 	return r, nil
 }
 
@@ -219,6 +227,7 @@ func (r *run) Do(ctx context.Context, node string, call engine.Call) (json.RawMe
 		ctx = event.WithTrace(ctx, call.Trace, call.Parent)
 	}
 	result, err := m.running.Do(ctx, call.Role, call.Action, call.Args)
+	r.settle(strings.Join([]string{"do", node, call.Role, call.Action, call.Trace}, " "))
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", node, err)
 	}
@@ -231,6 +240,14 @@ func (r *run) Exec(_ context.Context, node string, _ engine.Command) (int, error
 		return 0, err
 	}
 	return 0, engine.ErrNoPrograms
+}
+
+// settle returns, in virtual time, when everything of this instant has happened and been told.
+func (r *run) settle(key string) {
+	if r.instant != nil {
+		r.Turn(key)
+		r.instant.flush()
+	}
 }
 
 // Turn implements [engine.Turner].
@@ -258,8 +275,12 @@ func (r *run) Host(node, role string) (host.Host, error) {
 	return m.host(role), nil
 }
 
-// Sync hands over what was captured; events have reached the output when they have been told.
-func (r *run) Sync(context.Context) error { return r.network.flush() }
+// Sync hands over what was captured. Events have reached the output when they have been told, in virtual time with the end
+// of their instant.
+func (r *run) Sync(context.Context) error {
+	r.settle("sync")
+	return r.network.flush()
+}
 
 // Stop ends the roles, then the network. Who comes second waits by a channel: virtual time goes on while one does.
 func (r *run) Stop(ctx context.Context) error {
@@ -286,5 +307,8 @@ func (r *run) Stop(ctx context.Context) error {
 	close(r.ending)
 	r.watchers.Wait()
 	r.stopErr = r.network.close()
+	if r.instant != nil {
+		r.instant.flush()
+	}
 	return r.stopErr
 }

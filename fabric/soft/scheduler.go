@@ -23,7 +23,8 @@ type Scheduler interface {
 // event is a frame or a call that waits for its time.
 type event struct {
 	at    int64  // nanoseconds since the scheduler's start
-	key   string // orders what was asked for at one time, before the order of asking does
+	key   string // orders turns that were asked for at one time, before the order of asking does
+	flow  uint64 // and frames likewise
 	seq   uint64
 	frame Frame
 	to    Sink
@@ -47,6 +48,9 @@ func (e *event) before(other *event) bool {
 	}
 	if e.key != other.key {
 		return e.key < other.key
+	}
+	if e.flow != other.flow {
+		return e.flow < other.flow
 	}
 	return e.seq < other.seq
 }

@@ -14,8 +14,10 @@ import (
 	"scenario/fabric/soft"
 )
 
-// numbered is a frame that can be told from others.
-func numbered(n byte) soft.Frame { return soft.Frame{Head: buffer.NewViewWithData([]byte{n})} }
+// numbered is a frame of one flow that can be told from others.
+func numbered(n byte) soft.Frame {
+	return soft.Frame{Head: buffer.NewViewWithData([]byte("flow")), Payload: buffer.MakeWithData([]byte{n})}
+}
 
 type closer interface {
 	soft.Scheduler
@@ -81,7 +83,7 @@ func TestFramesOfOneTimeKeepTheirOrder(t *testing.T) {
 		at := s.Now().Add(time.Millisecond)
 		for i := range byte(100) {
 			s.Send(at, numbered(i), soft.SinkFunc(func(f soft.Frame) {
-				got = append(got, f.Head.AsSlice()[0])
+				got = append(got, f.Payload.Flatten()...)
 				f.Release()
 				if len(got) == 100 {
 					close(done)

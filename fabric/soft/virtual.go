@@ -54,9 +54,10 @@ func (s *VirtualTime) Now() time.Time { return time.Now() }
 // Virtual implements [Scheduler].
 func (s *VirtualTime) Virtual() bool { return true }
 
-// Send implements [Scheduler].
+// Send implements [Scheduler]. Frames of one time that belong to different flows arrive in an order that depends on the
+// flows alone: who sends at the same instant does so in any order. Those of one flow keep theirs.
 func (s *VirtualTime) Send(at time.Time, f Frame, to Sink) {
-	if !s.push(event{at: int64(at.Sub(s.start)), frame: f, to: to}) {
+	if !s.push(event{at: int64(at.Sub(s.start)), flow: f.flow(), frame: f, to: to}) {
 		f.Release()
 	}
 }

@@ -32,9 +32,11 @@ type Options struct {
 	Seed uint64
 	// Clock is what the stack's timers run by. nil: the time of package time.
 	Clock tcpip.Clock
-	// Turn says that the machine is in a bubble of testing/synctest and is nil elsewhere. Each operation with an effect on
-	// the network calls it first, and goes on when it returns. key says what is done, in words that do not depend on time:
-	// "dial tcp 10.0.0.2:80". It may be called from many goroutines at once.
+	// Turn says that the machine is in a bubble of testing/synctest and is nil elsewhere. What draws a number for all to
+	// see, such as a port, calls it first and goes on when it returns. key says what is done, in words that do not depend
+	// on time: "dial tcp 10.0.0.2:80". It may be called from many goroutines at once. Writing and closing do not call it:
+	// libraries do both with locks held, and whoever waits for a lock keeps a bubble's time from going on. The scheduler
+	// orders their frames.
 	Turn func(key string)
 }
 

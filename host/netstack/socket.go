@@ -1,7 +1,6 @@
 package netstack
 
 import (
-	"hash/fnv"
 	"net"
 	"net/netip"
 	"os"
@@ -68,20 +67,11 @@ func (s *socket) Close() error {
 	if s.isEnded() {
 		return s.fail("close", net.ErrClosed)
 	}
-	s.machine.await("close %s %s>%s", s.network, s.local, s.peer())
 	if !s.finish(s.endpoint.Close) {
 		return s.fail("close", net.ErrClosed)
 	}
 	s.machine.Kick()
 	return nil
-}
-
-// peer is the remote address in the words of a key.
-func (s *socket) peer() string {
-	if s.remote == nil {
-		return ""
-	}
-	return s.remote.String()
 }
 
 // fail is the error of an operation; when the socket has ended, that is why.
@@ -118,13 +108,6 @@ func (s *socket) setDeadlines(at time.Time, gates ...*gate) error {
 		g.deadline.set(at)
 	}
 	return nil
-}
-
-// digest is what a key says of data that is written.
-func digest(data []byte) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write(data) // never fails
-	return h.Sum64()
 }
 
 // target is a literal address for the stack.

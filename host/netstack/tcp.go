@@ -155,7 +155,6 @@ func (c *tcpConn) Read(p []byte) (int, error) {
 
 // Write implements [net.Conn].
 func (c *tcpConn) Write(p []byte) (n int, err error) {
-	c.awaitWrite(p)
 	if err := c.out.enter(); err != nil {
 		return 0, c.fail("write", err)
 	}
@@ -172,7 +171,6 @@ func (c *tcpConn) Write(p []byte) (n int, err error) {
 			if err := c.out.wait(); err != nil {
 				return n, c.fail("write", err)
 			}
-			c.awaitWrite(p[n:])
 		default:
 			return n, c.fail("write", failed("write", fault))
 		}
@@ -180,15 +178,8 @@ func (c *tcpConn) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (c *tcpConn) awaitWrite(p []byte) {
-	if c.machine.turn != nil {
-		c.machine.await("write %s>%s %x", c.local, c.remote, digest(p))
-	}
-}
-
 // CloseWrite ends the stream that the connection sends.
 func (c *tcpConn) CloseWrite() error {
-	c.machine.await("close-write %s>%s", c.local, c.remote)
 	return c.shutdown(tcpip.ShutdownWrite)
 }
 

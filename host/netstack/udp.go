@@ -168,9 +168,6 @@ func (c *udpConn) send(call string, p []byte, to *tcpip.FullAddress, remote net.
 		}
 		return 0, opError("write", c.network, c.local, remote, err)
 	}
-	if c.machine.turn != nil {
-		c.machine.await("write udp %s>%s %x", c.local, remote, digest(p))
-	}
 	if err := c.out.enter(); err != nil {
 		return fail(err)
 	}

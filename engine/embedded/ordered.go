@@ -1,0 +1,47 @@
+package embedded
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"scenario/engine"
+	"scenario/event"
+)
+
+// ordered is an output in virtual time. Goroutines that tell something at the same instant do so in any order; it puts
+// what they told in order by node and trace. Within a trace it stands as it was told: roles take turns there.
+type ordered struct {
+	engine.Output
+
+	mu   sync.Mutex
+	held []event.Record // all of one instant
+}
+
+// Record implements [event.Sink].
+func (o *ordered) Record(r event.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.held) > 0 && !o.held[0].Time.Equal(r.Time) {
+		o.pass()
+	}
+	o.held = append(o.held, r)
+}
+
+// flush hands on what is held: the instant is over.
+func (o *ordered) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pass()
+}
+
+// pass is flush with o.mu held.
+func (o *ordered) pass() {
+	slices.SortStableFunc(o.held, func(a, b event.Record) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Trace(), b.Trace()))
+	})
+	for _, r := range o.held {
+		o.Output.Record(r)
+	}
+	o.held = o.held[:0]
+}
