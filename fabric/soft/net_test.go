@@ -187,6 +187,13 @@ func TestFragments(t *testing.T) {
 				client := l.nodes[0].packets(t, netip.AddrPort{}, addrPort(at, 9))
 				defer server.Close()
 				defer client.Close()
+				// Until the neighbour is known, only so much waits for it.
+				if _, err := client.Write([]byte("hello")); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := server.ReadFrom(make([]byte, 10)); err != nil {
+					t.Fatal(err)
+				}
 				if test.with != nil {
 					l.up[0].Shape(link.New(*test.with, 1))
 				}
