@@ -21,7 +21,7 @@ killed, what its engine still holds under that name is removed.`,
 		Args:              need(0, 1, "the name of a run"),
 		ValidArgsFunction: completeRuns,
 		RunE: func(command *cobra.Command, args []string) error {
-			chosen, _, err := a.chooseEngine(command.Context(), engineName, false)
+			chosen, _, err := a.chooseEngine(command.Context(), engineName, false, nil)
 			if err != nil {
 				return err
 			}

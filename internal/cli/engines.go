@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scenario/engine"
+	"scenario/topology"
 )
 
 // Engine is something that --engine can name.
@@ -33,7 +34,7 @@ type Setting struct {
 // engineFlag adds --engine. Nothing stands for the first engine that answers.
 func (a *App) engineFlag(command *cobra.Command, name *string) {
 	command.Flags().StringVar(name, "engine", "", "`engine` that carries the scenario out: "+strings.Join(a.engineNames(), ", ")+
-		" (default: the first of them that answers)")
+		" (default: the first of them that answers and can do what the file asks for)")
 	command.RegisterFlagCompletionFunc("engine", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return a.engineNames(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -57,41 +58,70 @@ func (a *App) engineNamed(name string) (Engine, error) {
 	return Engine{}, fmt.Errorf("no engine %q: --engine takes %s", name, strings.Join(a.engineNames(), ", "))
 }
 
-// chooseEngine returns the engine that is named, or, where none is, the first that answers and can do what is asked for.
-// instead says, where it is not the first of all, why.
-func (a *App) chooseEngine(ctx context.Context, name string, virtual bool) (chosen Engine, instead string, err error) {
+// chooseEngine returns the engine that is named, or, where none is, the first that answers and can do all of the plan (nil:
+// any) and what is asked for. Where none can do all, it is the first that answers: what it cannot do is told when it is
+// to start. instead says, where it is not the first of all, why.
+func (a *App) chooseEngine(ctx context.Context, name string, virtual bool, plan *topology.Plan) (chosen Engine, instead string, err error) {
 	if name != "" {
 		if chosen, err = a.engineNamed(name); err == nil && virtual && !chosen.Virtual {
 			err = fmt.Errorf("the %s engine has no virtual time: use --engine %s, or --time real", name, a.virtualEngine())
 		}
 		return chosen, "", err
 	}
+	var answering []Engine
 	var problems []error
 	for _, e := range a.Engines {
 		if virtual && !e.Virtual {
 			continue
 		}
-		if e.Answers == nil {
-			return e, notes(problems, e.Name), nil
+		problem := e.lacks(ctx, plan)
+		if problem == nil {
+			return e, note(problems, e.Name), nil
 		}
-		if err := e.Answers(ctx); err != nil {
-			if ctx.Err() != nil {
-				return Engine{}, "", ctx.Err()
-			}
-			problems = append(problems, err)
-			continue
+		if ctx.Err() != nil {
+			return Engine{}, "", ctx.Err()
 		}
-		return e, notes(problems, e.Name), nil
+		if _, ok := errors.AsType[*engine.Unsupported](problem); ok {
+			answering = append(answering, e)
+		}
+		problems = append(problems, problem)
+	}
+	if len(answering) > 0 {
+		return answering[0], "", nil
 	}
 	return Engine{}, "", errors.Join(problems...)
 }
 
-// notes says in a line why an engine is used in place of others.
-func notes(problems []error, name string) string {
+// lacks returns why the engine cannot be had here, or what of the plan it cannot do.
+func (e Engine) lacks(ctx context.Context, plan *topology.Plan) error {
+	if e.Answers != nil {
+		if err := e.Answers(ctx); err != nil {
+			return err
+		}
+	}
+	if plan == nil {
+		return nil
+	}
+	eng, err := e.New(Setting{})
+	if err != nil {
+		return err
+	}
+	err = eng.Check(ctx, plan)
+	if _, ok := errors.AsType[*engine.Unsupported](err); ok {
+		return err
+	}
+	return nil // any other problem is told when the engine is to start
+}
+
+// note says in a line why an engine is used in place of another.
+func note(problems []error, name string) string {
 	if len(problems) == 0 {
 		return ""
 	}
-	reason, _, _ := strings.Cut(errors.Join(problems...).Error(), "\n")
+	reason, _, _ := strings.Cut(problems[0].Error(), "\n")
+	if lack, ok := errors.AsType[*engine.Unsupported](problems[0]); ok {
+		reason = fmt.Sprintf("node %s: %s: not on the %s engine", lack.Node, lack.What, lack.Engine)
+	}
 	return fmt.Sprintf("%s: using the %s engine", reason, name)
 }
 

@@ -52,7 +52,7 @@ func (o *runOptions) job(ctx context.Context, a *App, file string) (job, error) 
 	if err := a.trust(plan, src, o.trust); err != nil {
 		return job{}, err
 	}
-	chosen, instead, err := a.chooseEngine(ctx, o.engine, o.clock.virtual)
+	chosen, instead, err := a.chooseEngine(ctx, o.engine, o.clock.virtual, plan)
 	if err != nil {
 		return job{}, err
 	}
