@@ -13,22 +13,10 @@ import (
 	"scenario/topology"
 )
 
-// unlike says why a case of the suite is left out: what gVisor's stack does not do. docs/engines.md tells it too.
-func unlike(name string) string {
-	switch name {
-	case "IPv6/Routers/SmallMTU/UDP", "IPv6/Routers/SmallMTU/Ping":
-		return "the stack remembers the MTU of a path for TCP alone, so IPv6 datagrams that are too large for it are lost"
-	}
-	return ""
-}
-
 // The network between the nodes does what the kernel's does. R28–R31, R34, R35
 func TestFabric(t *testing.T) {
 	for _, c := range fabrictest.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
-			if why := unlike(c.Name); why != "" {
-				t.Skip(why)
-			}
 			t.Parallel()
 			c.Run(t, func(t *testing.T, plan *topology.Plan) map[string]host.Host {
 				return open(t, plan, embedded.Options{})
@@ -41,9 +29,6 @@ func TestFabric(t *testing.T) {
 func TestFabricInVirtualTime(t *testing.T) {
 	for _, c := range fabrictest.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
-			if why := unlike(c.Name); why != "" {
-				t.Skip(why)
-			}
 			bubble.Test(t, func(t *testing.T, beat func()) {
 				c.Run(t, func(t *testing.T, plan *topology.Plan) map[string]host.Host {
 					return open(t, plan, embedded.Options{Virtual: true, Beat: beat})

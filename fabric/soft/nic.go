@@ -58,6 +58,8 @@ type NIC struct {
 	queue      queue
 	running    sync.WaitGroup
 
+	paths paths
+
 	// distrust has the stack verify the checksums of what is being delivered.
 	distrust atomic.Bool
 
@@ -141,6 +143,7 @@ func (n *NIC) deliver(f Frame) {
 	} else if head[0]&1 != 0 {
 		kind = tcpip.PacketMulticast
 	}
+	n.paths.learn(head)
 	protocol := tcpip.NetworkProtocolNumber(binary.BigEndian.Uint16(head[2*macSize:]))
 	data := buffer.MakeWithView(f.Head)
 	data.Merge(&f.Payload)
@@ -161,7 +164,7 @@ func (n *NIC) WritePackets(packets stack.PacketBufferList) (int, tcpip.Error) {
 		return packets.Len(), nil
 	}
 	for _, packet := range packets.AsSlice() {
-		(*to).Send(frameOf(packet))
+		n.paths.send(frameOf(packet), *to)
 	}
 	return packets.Len(), nil
 }
