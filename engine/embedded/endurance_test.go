@@ -1,8 +1,10 @@
 package embedded_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,20 +35,25 @@ func TestTransfersEnd(t *testing.T) {
 	plan := compile(t, `
 networks: {lan: 10.0.0.0/24}
 nodes:
-  client: {networks: {lan: {link: {delay: 2ms, loss: 1%}}}}
+  client: {networks: {lan: {link: {delay: 500us, loss: 1%}}}}
   server: {networks: {lan: 10.0.0.2}}
 `)
-	var took []time.Duration
-	for seed := range seeds {
-		plan := *plan
-		plan.Nodes = slices.Clone(plan.Nodes)
-		for i := range plan.Nodes {
-			plan.Nodes[i].Seed += uint64(seed)
+	took := make([]time.Duration, seeds)
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range seeds {
+			t.Run(strconv.Itoa(seed), func(t *testing.T) {
+				t.Parallel()
+				plan := *plan
+				plan.Nodes = slices.Clone(plan.Nodes)
+				for i := range plan.Nodes {
+					plan.Nodes[i].Seed += uint64(seed)
+				}
+				bubble.Test(t, func(t *testing.T, beat func()) {
+					took[seed] = receive(up(t, &plan, embedded.Options{Virtual: true, Beat: beat}), size)
+				})
+			})
 		}
-		bubble.Test(t, func(t *testing.T, beat func()) {
-			took = append(took, receive(up(t, &plan, embedded.Options{Virtual: true, Beat: beat}), size))
-		})
-	}
+	})
 	t.Logf("%d bytes take %v to %v, median %v", size, slices.Min(took), slices.Max(took), median(took))
 }
 
@@ -147,6 +155,73 @@ func eventsOf(t *testing.T, plan *topology.Plan) (hash [sha256.Size]byte) {
 		hash = sha256.Sum256(text)
 	})
 	return hash
+}
+
+// What waits in virtual time takes none. How long it does take is told: well under 0.3 s are wanted for patience, under
+// 50 ms for a day. It is no benchmark, since only tests have bubbles. R36
+func TestWaitingTakesNoTime(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		do         func(l *lab)
+		least      time.Duration // of virtual time
+	}{
+		{"patience", patience, wait, 10 * time.Minute},
+		{"day", near, func(*lab) { time.Sleep(24 * time.Hour) }, 24 * time.Hour},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plan := compile(t, c.text)
+			var took []time.Duration
+			for range 5 {
+				began := time.Now()
+				bubble.Test(t, func(t *testing.T, beat func()) {
+					began := time.Now()
+					l := up(t, plan, embedded.Options{Virtual: true, Beat: beat})
+					c.do(l)
+					l.stop()
+					if passed := time.Since(began); passed < c.least || passed > c.least+time.Minute {
+						t.Errorf("%v of virtual time pass, want about %v", passed, c.least)
+					}
+				})
+				took = append(took, time.Since(began))
+			}
+			t.Logf("%v of virtual time take %v, at most %v", c.least, median(took), slices.Max(took))
+		})
+	}
+}
+
+// patience has a server that does not answer and one that closes connections on which nothing is said.
+const patience = `
+networks: {lan: 10.0.0.0/24}
+nodes:
+  client: {networks: [lan]}
+  silent: {networks: {lan: 10.0.0.2}, drop: [tcp]}
+  server: {networks: {lan: 10.0.0.3}, web: {idle_timeout: 10m}}
+`
+
+// wait waits for 30 s of retransmissions to a machine that is silent, for a server to end a connection, and for a
+// neighbour that is not there.
+func wait(l *lab) {
+	h := l.host("client")
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if c, err := h.Dial(ctx, "tcp", "10.0.0.2:80"); err == nil {
+		_ = c.Close()
+		l.Error("a machine that drops all TCP is connected")
+	}
+	if _, err := h.Dial(context.Background(), "tcp", "10.0.0.9:80"); !errors.Is(err, syscall.EHOSTUNREACH) {
+		l.Errorf("nobody is there: %v", err)
+	}
+	c, err := h.Dial(context.Background(), "tcp", "10.0.0.3:80")
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: server\r\n\r\n"); err != nil {
+		l.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		l.Error(err)
+	}
 }
 
 // Networks that go up and down leave nothing behind: no goroutine, no descriptor, no memory. R9
