@@ -22,21 +22,6 @@ func withoutDocker(t *testing.T, dir string, args ...string) outcome {
 	return runCommand(t, cmd)
 }
 
-// R40: without Docker and without privileges, every scenario of the library holds in this process.
-func TestLibraryWithoutDocker(t *testing.T) {
-	dir := openFolder(t)
-	for _, name := range libraryFiles(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := withoutDocker(t, dir, "test", name)
-			got.expectCode(t, 0)
-			if want := "no Docker engine answers at unix:///nonexistent: using the embedded engine\n"; got.stderr != want {
-				t.Errorf("standard error %q, want %q", got.stderr, want)
-			}
-		})
-	}
-}
-
 // R40: what an engine cannot do is named before anything starts.
 func TestUnsupportedIsNamedFirst(t *testing.T) {
 	dir := openFolder(t)

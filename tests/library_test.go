@@ -8,23 +8,76 @@ import (
 	"strings"
 	"testing"
 
+	"scenario/engine/enginetest"
+	"scenario/event"
 	"scenario/internal/needs"
 	"scenario/scenarios"
 )
 
-// R38, and what each file names: every scenario of the library holds on Docker.
+// R38, R40, and what each file names: every scenario of the library holds on every engine, and tells the same on each.
 func TestLibrary(t *testing.T) {
-	needs.Docker(t)
-	for _, name := range libraryFiles(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			scenario(t, dir, "test", name).expectCode(t, 0)
-			if _, err := os.Stat(filepath.Join(dir, ".scenario", strings.TrimSuffix(name, ".yaml"), "events.jsonl")); err != nil {
-				t.Errorf("the run folder: %v", err)
-			}
-		})
+	var found differences
+	t.Run("scenarios", func(t *testing.T) {
+		for _, name := range libraryFiles(t) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				told := make(map[string][]enginetest.Fact)
+				for _, way := range ways {
+					t.Run(way.name, func(t *testing.T) { told[way.name] = way.run(t, name) })
+				}
+				for i, one := range ways[1:] {
+					found.compare(t, [2]string{ways[i].name, one.name}, told[ways[i].name], told[one.name])
+				}
+			})
+		}
+	})
+	found.complete(t)
+}
+
+// way is an engine, and a time, in which the library is run. Each is compared with the one before it.
+type way struct {
+	name string
+	args []string
+	// docker says that it needs Docker. The others are run as where there is none, and without privileges.
+	docker bool
+}
+
+var ways = []way{
+	{name: "docker", args: []string{"--engine", "docker"}, docker: true},
+	{name: "embedded"},
+	{name: "virtual time", args: []string{"--time", "virtual"}},
+}
+
+// run runs a scenario of the library and returns what it told.
+func (w way) run(t *testing.T, name string) []enginetest.Fact {
+	args := append([]string{"test", name}, w.args...)
+	var dir string
+	if w.docker {
+		needs.Docker(t)
+		dir = t.TempDir()
+		scenario(t, dir, args...).expectCode(t, 0)
+	} else {
+		dir = openFolder(t)
+		got := withoutDocker(t, dir, args...)
+		got.expectCode(t, 0)
+		want := ""
+		if len(w.args) == 0 {
+			want = "no Docker engine answers at unix:///nonexistent: using the embedded engine\n"
+		}
+		if got.stderr != want {
+			t.Errorf("standard error %q, want %q", got.stderr, want)
+		}
 	}
+	file, err := os.Open(filepath.Join(dir, ".scenario", strings.TrimSuffix(name, ".yaml"), "events.jsonl"))
+	if err != nil {
+		t.Fatalf("the run folder: %v", err)
+	}
+	defer file.Close()
+	records, err := event.Read(file)
+	if err != nil || len(records) == 0 {
+		t.Fatalf("%d events: %v", len(records), err)
+	}
+	return enginetest.Facts(records)
 }
 
 // R38: an expectation that is turned round fails the run, and is told with what was found and where to look.

@@ -105,7 +105,7 @@ func scope(r event.Record, id string) string {
 func (w whole) raced(r event.Record) bool {
 	if failure, ok := event.As[event.SocketError](r); ok {
 		// The end of a connection that the other end gave up: it may be read before the reset arrives, or after.
-		return failure.Errno == "ECONNRESET"
+		return gaveUp(failure.Errno)
 	}
 	if answer, ok := event.As[event.DNSAnswer](r); ok {
 		// A browser looks a name up for each connection that it makes: see Facts.
@@ -114,11 +114,16 @@ func (w whole) raced(r event.Record) bool {
 	return false
 }
 
+// gaveUp says of an error's name that it is how a connection ends whose other end gave it up.
+func gaveUp(errno string) bool { return errno == "ECONNRESET" || errno == "EPIPE" }
+
 // attrs are the event's attributes as every run has them.
 func (w whole) attrs(r event.Record) map[string]any {
 	attrs := make(map[string]any)
 	for key, value := range r.Attrs {
-		attrs[key] = w.plain(key, value)
+		if !duration(key) {
+			attrs[key] = w.plain(key, value)
+		}
 	}
 	delete(attrs, event.KeyID)
 	if parent := r.Parent(); parent != "" {
@@ -178,16 +183,22 @@ var (
 	// A time-out, told by the context or the socket, whichever notices first.
 	late = regexp.MustCompile(`\b(context deadline exceeded|i/o timeout)$`)
 	// A connection that the other end gave up, told by who read before the reset arrived, or after.
-	gone = regexp.MustCompile(`\bunexpected EOF$|\bread tcp \S+: read: connection reset by peer$`)
+	gone = regexp.MustCompile(`\bunexpected EOF$|\b(read|write) tcp \S+: (read|write): (connection reset by peer|broken pipe)$`)
 )
 
-// plain is a value of an attribute, or in one, without times, ports that the system chose, and numbers drawn.
+// duration says of an attribute that it is how long something took. One that took no time, as may be in virtual time, is
+// left out of some events.
+func duration(key string) bool { return strings.HasSuffix(key, "_s") && key != "ttl_s" }
+
+// plain is a value of an attribute, or in one, without dates, ports that the system chose, and numbers drawn.
 func (w whole) plain(key string, value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		all := make(map[string]any, len(v))
 		for k, one := range v {
-			all[k] = w.plain(k, one)
+			if !duration(k) {
+				all[k] = w.plain(k, one)
+			}
 		}
 		return w.result(all)
 	case []any:
@@ -211,10 +222,10 @@ func (w whole) plain(key string, value any) any {
 		v = ephemeral.ReplaceAllString(v, "$1:#")
 		v = date.ReplaceAllString(v, "#")
 		v = stamp.ReplaceAllString(v, "#")
-		v = late.ReplaceAllString(v, "#")
-		return gone.ReplaceAllString(v, "#")
+		v = late.ReplaceAllString(v, "late")
+		return gone.ReplaceAllString(v, "gone")
 	case float64:
-		if strings.HasSuffix(key, "_s") && key != "ttl_s" || key == "query_id" {
+		if key == "query_id" {
 			return 0
 		}
 	}
@@ -223,7 +234,7 @@ func (w whole) plain(key string, value any) any {
 
 // result takes from an object in a step's result what depends on who is first: see races.
 func (w whole) result(object map[string]any) map[string]any {
-	if object["error"] == "#" || object["errno"] == "ECONNRESET" {
+	if errno, _ := object["errno"].(string); object["error"] == "gone" || gaveUp(errno) {
 		delete(object, "errno")
 		delete(object, "meaning")
 	}
