@@ -91,25 +91,108 @@ type DNSAnswer struct {
 	Error         string   `json:"error,omitempty"` // no response: timeout, refused …
 }
 
+// Kinds of sockets, as their events name them.
+const (
+	SocketListening  = "listening"
+	SocketConnection = "connection"
+	SocketDatagram   = "datagram"
+)
+
+// SocketCreate says that a socket was made, which has no address yet.
+type SocketCreate struct {
+	Network string `json:"network"` // tcp, udp, unix, unixgram
+	Socket  string `json:"socket"`  // listening, connection, datagram: what it is to be
+	Number  int    `json:"number,omitempty"`
+}
+
+// SocketBind says that a socket got its own address.
+type SocketBind struct {
+	Network string `json:"network"`
+	Local   string `json:"local"` // or a path
+	Socket  string `json:"socket"`
+	Number  int    `json:"number,omitempty"`
+}
+
 // SocketListen says that a server listens.
 type SocketListen struct {
 	Network string `json:"network"`
 	Local   string `json:"local"`
+	Socket  string `json:"socket,omitempty"`
+	Number  int    `json:"number,omitempty"`  // counts the sockets of its node
+	Backlog int    `json:"backlog,omitempty"` // how many connections may wait to be accepted, where that was set
 }
 
 // SocketAccept says that a listening socket got a connection.
 type SocketAccept struct {
-	Network string `json:"network"`
-	Local   string `json:"local"`
-	Remote  string `json:"remote"`
+	Network         string `json:"network"`
+	Local           string `json:"local"`
+	Remote          string `json:"remote"`
+	Socket          string `json:"socket,omitempty"`
+	Number          int    `json:"number,omitempty"`            // of the connection's own socket
+	Listening       int    `json:"listening,omitempty"`         // the number of the listening socket
+	ISN             uint32 `json:"isn,omitempty"`               // the number of this end's SYN (RFC 9293, section 3.4), where the host tells
+	PeerISN         uint32 `json:"peer_isn,omitempty"`          // the number of the other end's SYN, where the host tells
+	MSS             int    `json:"mss,omitempty"`               // bytes of data that a segment to the other end holds at most
+	WindowScale     int    `json:"window_scale,omitempty"`      // this end's windows are shifted by so many bits (RFC 7323)
+	PeerWindowScale int    `json:"peer_window_scale,omitempty"` // the other end's windows are
+	SACK            bool   `json:"sack_permitted,omitempty"`    // both ends take selective acknowledgements (RFC 2018)
+	Timestamps      bool   `json:"timestamps,omitempty"`        // segments carry timestamps (RFC 7323)
 }
 
 // SocketConnect says that a connection was made.
 type SocketConnect struct {
-	Network  string  `json:"network"`
-	Local    string  `json:"local"`
-	Remote   string  `json:"remote"`
-	Duration float64 `json:"duration_s"`
+	Network         string  `json:"network"`
+	Local           string  `json:"local"`
+	Remote          string  `json:"remote"`
+	Socket          string  `json:"socket,omitempty"`
+	Number          int     `json:"number,omitempty"`            // counts the sockets of its node
+	ISN             uint32  `json:"isn,omitempty"`               // the number of this end's SYN (RFC 9293, section 3.4), where the host tells
+	PeerISN         uint32  `json:"peer_isn,omitempty"`          // the number of the other end's SYN, where the host tells
+	MSS             int     `json:"mss,omitempty"`               // bytes of data that a segment to the other end holds at most
+	WindowScale     int     `json:"window_scale,omitempty"`      // this end's windows are shifted by so many bits (RFC 7323)
+	PeerWindowScale int     `json:"peer_window_scale,omitempty"` // the other end's windows are
+	SACK            bool    `json:"sack_permitted,omitempty"`    // both ends take selective acknowledgements (RFC 2018)
+	Timestamps      bool    `json:"timestamps,omitempty"`        // segments carry timestamps (RFC 7323)
+	Duration        float64 `json:"duration_s"`
+}
+
+// SocketSend is a call that sent data. It says nothing of when, or whether, the data arrives.
+type SocketSend struct {
+	Network    string `json:"network"`
+	Local      string `json:"local"`
+	Remote     string `json:"remote"`
+	Socket     string `json:"socket"`
+	Number     int    `json:"number,omitempty"`
+	Bytes      int    `json:"bytes"`
+	Offset     int64  `json:"offset,omitempty"`      // bytes that the connection had sent before
+	Data       string `json:"data,omitempty"`        // its beginning, where the scenario asks for it and it is text
+	DataBase64 string `json:"data_base64,omitempty"` // in its place where it is no text
+	Truncated  int64  `json:"truncated,omitempty"`   // bytes of the data left out
+}
+
+// SocketRecv is a call that received data: of a stream a piece, which need not be what one call sent; a datagram whole.
+type SocketRecv struct {
+	Network    string `json:"network"`
+	Local      string `json:"local"`
+	Remote     string `json:"remote"`
+	Socket     string `json:"socket"`
+	Number     int    `json:"number,omitempty"`
+	Bytes      int    `json:"bytes"`
+	Offset     int64  `json:"offset,omitempty"` // bytes that the connection had received before
+	End        bool   `json:"end,omitempty"`    // there will be no more: the other end shut its direction down
+	Data       string `json:"data,omitempty"`
+	DataBase64 string `json:"data_base64,omitempty"`
+	Truncated  int64  `json:"truncated,omitempty"`
+}
+
+// SocketShutdown says that this end ended one direction of a connection and left the other open.
+type SocketShutdown struct {
+	Network string `json:"network"`
+	Local   string `json:"local"`
+	Remote  string `json:"remote"`
+	Socket  string `json:"socket"`
+	Number  int    `json:"number,omitempty"`
+	How     string `json:"how"` // write: it sends no more; read: it takes no more
 }
 
 // SocketError is a socket call that failed, with the system's own name of the error.
@@ -118,18 +201,22 @@ type SocketError struct {
 	Op       string  `json:"op"` // listen, connect, read, write …
 	Local    string  `json:"local,omitempty"`
 	Remote   string  `json:"remote,omitempty"`
+	Socket   string  `json:"socket,omitempty"`
+	Number   int     `json:"number,omitempty"`
 	Errno    string  `json:"errno,omitempty"` // ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT …
 	Error    string  `json:"error"`
 	Meaning  string  `json:"meaning,omitempty"` // one plain sentence
 	Duration float64 `json:"duration_s"`
 }
 
-// SocketClose says that this end closed a connection or a listener, or found it closed by the other end.
+// SocketClose says that this end closed a socket, or found its connection closed by the other end.
 type SocketClose struct {
 	Network  string `json:"network"`
 	Local    string `json:"local"`
-	Remote   string `json:"remote,omitempty"` // empty: a listener
-	By       string `json:"by,omitempty"`     // local or remote
+	Remote   string `json:"remote,omitempty"` // empty: a socket that listens or has no other end
+	Socket   string `json:"socket,omitempty"`
+	Number   int    `json:"number,omitempty"`
+	By       string `json:"by,omitempty"` // local or remote
 	Sent     int64  `json:"sent"`
 	Received int64  `json:"received"`
 	Reason   string `json:"reason,omitempty"` // idle timeout, page complete …
@@ -288,42 +375,48 @@ type Fault struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-func (NodeReady) Word() string     { return "node.ready" }
-func (NodeExit) Word() string      { return "node.exit" }
-func (LogLine) Word() string       { return "log" }
-func (StepStart) Word() string     { return "step.start" }
-func (StepEnd) Word() string       { return "step.end" }
-func (ExpectPass) Word() string    { return "expect.pass" }
-func (ExpectFail) Word() string    { return "expect.fail" }
-func (DNSQuery) Word() string      { return "dns.query" }
-func (DNSAnswer) Word() string     { return "dns.answer" }
-func (SocketListen) Word() string  { return "socket.listen" }
-func (SocketAccept) Word() string  { return "socket.accept" }
-func (SocketConnect) Word() string { return "socket.connect" }
-func (SocketError) Word() string   { return "socket.error" }
-func (SocketClose) Word() string   { return "socket.close" }
-func (HTTPRequest) Word() string   { return "http.request" }
-func (HTTPResponse) Word() string  { return "http.response" }
-func (HTMLAsset) Word() string     { return "html.asset" }
-func (PageMilestone) Word() string { return "page.milestone" }
-func (PageLoad) Word() string      { return "page.load" }
-func (CookieStore) Word() string   { return "cookie.store" }
-func (CookieSend) Word() string    { return "cookie.send" }
-func (CookieBlock) Word() string   { return "cookie.block" }
-func (ChatJoin) Word() string      { return "chat.join" }
-func (ChatMessage) Word() string   { return "chat.message" }
-func (ChatLeave) Word() string     { return "chat.leave" }
-func (ICMPEcho) Word() string      { return "icmp.echo" }
-func (AccessDeny) Word() string    { return "access.deny" }
-func (LinkDrop) Word() string      { return "link.drop" }
-func (Fault) Word() string         { return "fault" }
+func (NodeReady) Word() string      { return "node.ready" }
+func (NodeExit) Word() string       { return "node.exit" }
+func (LogLine) Word() string        { return "log" }
+func (StepStart) Word() string      { return "step.start" }
+func (StepEnd) Word() string        { return "step.end" }
+func (ExpectPass) Word() string     { return "expect.pass" }
+func (ExpectFail) Word() string     { return "expect.fail" }
+func (DNSQuery) Word() string       { return "dns.query" }
+func (DNSAnswer) Word() string      { return "dns.answer" }
+func (SocketCreate) Word() string   { return "socket.create" }
+func (SocketBind) Word() string     { return "socket.bind" }
+func (SocketListen) Word() string   { return "socket.listen" }
+func (SocketAccept) Word() string   { return "socket.accept" }
+func (SocketConnect) Word() string  { return "socket.connect" }
+func (SocketSend) Word() string     { return "socket.send" }
+func (SocketRecv) Word() string     { return "socket.recv" }
+func (SocketShutdown) Word() string { return "socket.shutdown" }
+func (SocketError) Word() string    { return "socket.error" }
+func (SocketClose) Word() string    { return "socket.close" }
+func (HTTPRequest) Word() string    { return "http.request" }
+func (HTTPResponse) Word() string   { return "http.response" }
+func (HTMLAsset) Word() string      { return "html.asset" }
+func (PageMilestone) Word() string  { return "page.milestone" }
+func (PageLoad) Word() string       { return "page.load" }
+func (CookieStore) Word() string    { return "cookie.store" }
+func (CookieSend) Word() string     { return "cookie.send" }
+func (CookieBlock) Word() string    { return "cookie.block" }
+func (ChatJoin) Word() string       { return "chat.join" }
+func (ChatMessage) Word() string    { return "chat.message" }
+func (ChatLeave) Word() string      { return "chat.leave" }
+func (ICMPEcho) Word() string       { return "icmp.echo" }
+func (AccessDeny) Word() string     { return "access.deny" }
+func (LinkDrop) Word() string       { return "link.drop" }
+func (Fault) Word() string          { return "fault" }
 
 // Words returns a zero value of every event, in the order of the reference.
 func Words() []Event {
 	return []Event{
 		NodeReady{}, NodeExit{}, LogLine{}, StepStart{}, StepEnd{}, ExpectPass{}, ExpectFail{},
 		DNSQuery{}, DNSAnswer{},
-		SocketListen{}, SocketAccept{}, SocketConnect{}, SocketError{}, SocketClose{},
+		SocketCreate{}, SocketBind{}, SocketListen{}, SocketAccept{}, SocketConnect{},
+		SocketSend{}, SocketRecv{}, SocketShutdown{}, SocketError{}, SocketClose{},
 		HTTPRequest{}, HTTPResponse{}, HTMLAsset{}, PageMilestone{}, PageLoad{},
 		CookieStore{}, CookieSend{}, CookieBlock{},
 		ChatJoin{}, ChatMessage{}, ChatLeave{},

@@ -2,12 +2,13 @@
 //
 // Roles are written against [Host] once and run on every implementation: the machine's own TCP/IP (host/kernel) or a
 // TCP/IP stack in this process. What not every host has is an optional interface, found by assertion: [Pinger],
-// [Storage], [Resolving], [Turner]. All implementations answer errors.Is alike: syscall.ECONNREFUSED, ECONNRESET, EADDRINUSE,
+// [Storage], [Resolving], [Turner], [Counting], [Inspector]. All implementations answer errors.Is alike: syscall.ECONNREFUSED, ECONNRESET, EADDRINUSE,
 // EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, os.ErrDeadlineExceeded, net.ErrClosed.
 package host
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -17,12 +18,14 @@ import (
 
 // Host is one node's machine. Its methods may be called from any goroutine.
 type Host interface {
-	// Dial connects to addr, a literal "IP:port"; network is tcp, tcp4, tcp6, udp, udp4 or udp6. Names are not looked
-	// up here: that is the work of the node's stub resolver. A TCP connection also has CloseWrite and SetLinger, as
-	// *net.TCPConn does; an accepted one likewise. When ctx ends first the error is context.Canceled or
-	// context.DeadlineExceeded.
+	// Dial connects to addr, a literal "IP:port" (tcp, tcp4, tcp6, udp, udp4 or udp6) or a path (unix). Names are not
+	// looked up here: that is the work of the node's stub resolver. A TCP connection also has CloseRead, CloseWrite and
+	// SetLinger, as *net.TCPConn does, a Unix connection CloseRead and CloseWrite; accepted ones likewise. When ctx ends
+	// first the error is context.Canceled or context.DeadlineExceeded.
 	Dial(ctx context.Context, network, addr string) (net.Conn, error)
-	// Listen listens on a literal "IP:port" (tcp; an empty IP means all addresses) or a path (unix).
+	// Listen listens on a literal "IP:port" (tcp; an empty IP means all addresses) or a path (unix). The mode of the
+	// socket file is 0755. A Unix listener also has SetUnlinkOnClose, as *net.UnixListener does: unless that has said
+	// false, as a server that crashes does without saying so, Close removes the file.
 	Listen(ctx context.Context, network, addr string) (net.Listener, error)
 	// ListenPacket opens a datagram socket (udp) on a literal "IP:port".
 	ListenPacket(ctx context.Context, network, addr string) (net.PacketConn, error)
@@ -63,6 +66,58 @@ type Storage interface {
 	ReadFile(name string) ([]byte, error)
 	// WriteFile replaces the file.
 	WriteFile(name string, data []byte) error
+}
+
+// Counting is a Host that counts its node's sockets, so that what is told of them can be told apart.
+type Counting interface {
+	// NextSocket is the number of a new socket: 1, 2 …
+	NextSocket() int
+}
+
+// NextSocket is the number of a new socket of h's node; 0 where h does not count them.
+func NextSocket(h Host) int {
+	if c, ok := h.(Counting); ok {
+		return c.NextSocket()
+	}
+	return 0
+}
+
+// Inspector is a Host that knows what the ends of its TCP connections agreed on.
+type Inspector interface {
+	// Handshake tells it of a connection that Dial or a listener of this host returned; false where it is not known.
+	Handshake(conn net.Conn) (Handshake, bool)
+}
+
+// Handshake is what the two ends of a TCP connection told each other when it was made (RFC 9293, section 3.5).
+type Handshake struct {
+	ISN, PeerISN                 uint32 // initial sequence numbers: this end's, the other end's; 0: not known
+	MSS                          int    // bytes of data that a segment to the other end holds at most
+	WindowScale, PeerWindowScale int    // bits by which windows are shifted: this end's, the other end's
+	SACK, Timestamps             bool   // both ends have them
+}
+
+// Backlog is a Host that can bound how many connections wait to be accepted.
+type Backlog interface {
+	// ListenBacklog is Listen with such a bound, as listen(2) takes it: backlog+1 connections wait. Of those that come
+	// then, a Unix connection fails with EAGAIN at once. A TCP connection gets no answer, and its client tries again for
+	// minutes; the client of one whose handshake was under way takes it for established.
+	ListenBacklog(ctx context.Context, network, addr string, backlog int) (net.Listener, error)
+}
+
+// FileSystem is a Host whose role can look at, and change, the files of its node: those among which its Unix sockets are. A
+// path is the node's own. Errors are *fs.PathError, as package os has them.
+type FileSystem interface {
+	// Lstat describes a file; fs.ModeSocket in its mode says that it is a socket, whether or not somebody listens on it.
+	Lstat(path string) (fs.FileInfo, error)
+	// Create makes an empty file of that mode where there is none.
+	Create(path string, mode fs.FileMode) error
+	// Mkdir makes a folder of that mode.
+	Mkdir(path string, mode fs.FileMode) error
+	// Chmod sets the mode of a file, socket or folder. Modes bind the node's roles on every engine; on host/kernel they
+	// bind no process with CAP_DAC_OVERRIDE, as root has outside of the engines' containers.
+	Chmod(path string, mode fs.FileMode) error
+	// Remove removes a file, socket or empty folder. Who listens on the socket goes on to do so, and nobody finds it.
+	Remove(path string) error
 }
 
 // Turner is a Host in virtual time, where goroutines that act at the same instant would act in an order that does not

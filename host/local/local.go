@@ -26,6 +26,7 @@ type Options struct {
 	Log         *slog.Logger     // the node's log; nil: nothing is logged
 	Seed        uint64           // of the node's randomness
 	NameServers []netip.AddrPort // best first
+	Sockets     *atomic.Int64    // counts the sockets of all hosts of one machine; nil: of this one alone
 	// WriteFile takes the contents of the node's files, one call at a time. nil: they are kept in memory only.
 	WriteFile func(name string, data []byte) error
 }
@@ -42,12 +43,16 @@ type Node struct {
 var (
 	_ host.Resolving = (*Node)(nil)
 	_ host.Storage   = (*Node)(nil)
+	_ host.Counting  = (*Node)(nil)
 )
 
 // New returns a Node without files.
 func New(opts Options) *Node {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Sockets == nil {
+		opts.Sockets = new(atomic.Int64)
 	}
 	opts.NameServers = slices.Clone(opts.NameServers)
 	return &Node{opts: opts}
@@ -66,6 +71,9 @@ func (n *Node) Log() *slog.Logger { return n.opts.Log }
 
 // NameServers implements [host.Resolving].
 func (n *Node) NameServers() []netip.AddrPort { return slices.Clone(n.opts.NameServers) }
+
+// NextSocket implements [host.Counting].
+func (n *Node) NextSocket() int { return int(n.opts.Sockets.Add(1)) }
 
 // ReadFile implements [host.Storage].
 func (n *Node) ReadFile(name string) ([]byte, error) {
@@ -104,10 +112,13 @@ func (n *Node) WriteFile(name string, data []byte) error {
 // CheckAddr refuses what package net would look up or guess: names of hosts, names of ports, networks of other families
 // than those named (tcp, udp, unix). op is dial or listen; who listens may leave the IP out.
 func CheckAddr(op, network, addr string, families ...string) error {
+	bad := func(why string) error { return fmt.Errorf("%s %s %q: %s", op, network, addr, why) }
 	if network == "unix" && slices.Contains(families, network) {
+		if addr == "" || strings.ContainsRune(addr, 0) {
+			return bad("not a path")
+		}
 		return nil
 	}
-	bad := func(why string) error { return fmt.Errorf("%s %s %q: %s", op, network, addr, why) }
 	known := slices.ContainsFunc(families, func(f string) bool {
 		return network == f || f != "unix" && (network == f+"4" || network == f+"6")
 	})

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -68,6 +69,7 @@ type Machine struct {
 	dual       bool // speaks IPv6 too
 	icmp       *icmpTap
 	end        sync.Once
+	numbers    atomic.Int64 // of sockets, as roles tell of them
 
 	mu        sync.Mutex
 	closed    bool
@@ -113,7 +115,12 @@ func New(opts Options) (*Machine, error) {
 type HostOptions = local.Options
 
 // Host returns the machine as one role sees it.
-func (m *Machine) Host(opts HostOptions) *Host { return &Host{Node: local.New(opts), machine: m} }
+func (m *Machine) Host(opts HostOptions) *Host {
+	if opts.Sockets == nil {
+		opts.Sockets = &m.numbers
+	}
+	return &Host{Node: local.New(opts), machine: m}
+}
 
 // Kick says that the stack may have work, such as a frame that was delivered. In real time it does nothing.
 func (m *Machine) Kick() {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"scenario/engine"
 	"scenario/engine/docker/control"
@@ -98,11 +99,13 @@ func (a *agent) start(ctx context.Context, start Start) error {
 		servers = append(servers, netip.AddrPortFrom(addr, 53))
 	}
 	log := event.NewLogger(start.Node, a.out)
+	sockets := new(atomic.Int64)
 	hostFor := func(role string) host.Host {
 		return hostkernel.New(hostkernel.Options{
 			Log:         log,
 			Seed:        nodes.RoleSeed(start.Seed, role),
 			NameServers: servers,
+			Sockets:     sockets,
 			WriteFile: func(name string, data []byte) error {
 				return a.out.Write(control.Line{File: name, Data: data})
 			},

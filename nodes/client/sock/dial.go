@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"scenario/event"
@@ -34,6 +35,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Dialer makes connections for a client.
 type Dialer struct {
 	Host host.Host
+	Telling
 	// Lookup finds the addresses of a name, in the order in which they are to be tried.
 	Lookup func(ctx context.Context, name string) ([]netip.Addr, error)
 }
@@ -74,9 +76,14 @@ func (d Dialer) Addrs(ctx context.Context, name string) ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-// Dial connects to the first address of the target that answers; every try has an even share of the time that ctx
+// Dial connects by TCP to the first address of the target that answers; every try has an even share of the time that ctx
 // leaves. The events of the connection follow from its socket.connect. An error is an [*Error].
 func (d Dialer) Dial(ctx context.Context, target Target) (*Conn, error) {
+	return d.DialOn(ctx, "tcp", target)
+}
+
+// DialOn is Dial on tcp or udp.
+func (d Dialer) DialOn(ctx context.Context, network string, target Target) (*Conn, error) {
 	addrs, err := d.Addrs(ctx, target.Name)
 	if err != nil {
 		return nil, err
@@ -84,7 +91,7 @@ func (d Dialer) Dial(ctx context.Context, target Target) (*Conn, error) {
 	var failure *Error
 	for i, addr := range addrs {
 		remote := netip.AddrPortFrom(addr, target.Port).String()
-		c, err := d.try(ctx, remote, len(addrs)-i)
+		c, err := d.try(ctx, network, remote, len(addrs)-i)
 		if err == nil {
 			return c, nil
 		}
@@ -97,27 +104,42 @@ func (d Dialer) Dial(ctx context.Context, target Target) (*Conn, error) {
 }
 
 // try connects to one address of left ones.
-func (d Dialer) try(ctx context.Context, remote string, left int) (*Conn, error) {
-	start := time.Now()
+func (d Dialer) try(ctx context.Context, network, remote string, left int) (*Conn, error) {
 	share := ctx
 	if deadline, ok := ctx.Deadline(); ok && left > 1 {
 		var cancel context.CancelFunc
-		share, cancel = context.WithTimeout(ctx, deadline.Sub(start)/time.Duration(left))
+		share, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
 		defer cancel()
 	}
-	inner, err := d.Host.Dial(share, network, remote)
+	return Sockets{Host: d.Host, Telling: d.Telling}.Dial(share, network, remote)
+}
+
+// Dial connects to a literal "IP:port" or a path. The events of the connection follow from its socket.connect. The error
+// is the host's.
+func (s Sockets) Dial(ctx context.Context, network, addr string) (*Conn, error) {
+	kind := event.SocketConnection
+	if strings.HasPrefix(network, "udp") || network == "unixgram" {
+		kind = event.SocketDatagram
+	}
+	made := s.create(ctx, network, kind)
+	start := time.Now()
+	inner, err := s.Host.Dial(ctx, network, addr)
 	took := time.Since(start).Seconds()
 	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil, err
+		if !errors.Is(err, context.Canceled) {
+			made.remote = addr
+			made.fail("connect", err, took)
 		}
-		failure := Failure("connect", err)
-		failure.Remote, failure.Duration = remote, took
-		event.Emit(ctx, d.Host.Log(), failure)
 		return nil, err
 	}
-	connect := event.SocketConnect{Network: network, Local: inner.LocalAddr().String(), Remote: remote, Duration: took}
-	return newConn(event.Begin(ctx, d.Host.Log(), connect), d.Host.Log(), inner), nil
+	c := newConn(made, inner)
+	agreed := handshake(s.Host, inner)
+	return c.begin(ctx, event.SocketConnect{
+		Network: c.network, Local: c.local, Remote: c.remote, Socket: c.kind, Number: c.number, Duration: took,
+		ISN: agreed.ISN, PeerISN: agreed.PeerISN, MSS: agreed.MSS,
+		WindowScale: agreed.WindowScale, PeerWindowScale: agreed.PeerWindowScale,
+		SACK: agreed.SACK, Timestamps: agreed.Timestamps,
+	}), nil
 }
 
 // Outcome is what a person sees of a connection that failed; the zero value where none did. Results of actions embed it.

@@ -1,26 +1,23 @@
-// Package sock has TCP connections and listeners that tell their life as events: connect, listen, accept, error, close.
+// Package sock has the sockets that roles use: they tell what happens to them as events.
 //
-// [Dialer] connects as ordinary programs do: it looks the name up and tries the addresses one after another. [Listen]
-// gives every connection it accepts a trace of its own. Both make a [Conn], which counts its bytes and tells how it ended.
+// [Sockets] makes them on a host: listening sockets, connections and datagram sockets of tcp, udp and unix. [Dialer]
+// connects as ordinary programs do: it looks the name up and tries the addresses one after another. Every connection that
+// a [Listener] accepts has a trace of its own. What a socket always tells is its life: listen, accept, connect, error,
+// close. What [Telling] asks for is told too: the calls create, bind, send, recv and shutdown, with or without the data.
 package sock
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"io"
+	"encoding/base64"
 	"log/slog"
 	"net"
-	"os"
-	"sync"
+	"strings"
+	"unicode/utf8"
 
 	"scenario/event"
+	"scenario/host"
 	"scenario/host/errno"
 )
-
-// network is what the events call the kind of socket.
-const network = "tcp"
 
 // Which end closed a connection, as events say it.
 const (
@@ -28,103 +25,109 @@ const (
 	byRemote = "remote"
 )
 
-// Conn is a connection that tells of its errors and its end.
-type Conn struct {
-	net.Conn
-	ctx  context.Context // carries the trace of the events
-	log  *slog.Logger
-	once sync.Once
-
-	mu             sync.Mutex
-	sent, received int64
-	ended          error // the first error that ended a direction; io.EOF: the other end closed it
+// Telling is what sockets tell beyond their life.
+type Telling struct {
+	Calls bool // each call: socket.create, socket.bind, socket.send, socket.recv, socket.shutdown
+	Data  int  // bytes of each send and recv that its event shows, where calls are told
 }
 
-func newConn(ctx context.Context, log *slog.Logger, inner net.Conn) *Conn {
-	return &Conn{Conn: inner, ctx: context.WithoutCancel(ctx), log: log}
+// Sockets makes the sockets of a role. Networks are tcp, tcp4, tcp6, udp, udp4, udp6, unix and unixgram, as far as the host
+// has them; addresses are as host.Host takes them: a literal "IP:port", ":port" to listen, or a path.
+type Sockets struct {
+	Host host.Host
+	Role string // part of the name of each accepted connection's trace, since other roles of the node count theirs too
+	Telling
 }
 
-// Context carries the connection's trace, for events about what goes over it. It is never canceled.
-func (c *Conn) Context() context.Context { return c.ctx }
-
-// Local and Remote are the connection's addresses as "IP:port".
-func (c *Conn) Local() string  { return c.LocalAddr().String() }
-func (c *Conn) Remote() string { return c.RemoteAddr().String() }
-
-// Read implements [net.Conn].
-func (c *Conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.note("read", 0, n, err)
-	return n, err
+// socket is what all kinds of sockets have in common.
+type socket struct {
+	ctx           context.Context // carries the trace of the events; never canceled
+	log           *slog.Logger
+	telling       Telling
+	network       string // tcp, udp, unix, unixgram
+	kind          string
+	number        int
+	local, remote string // "IP:port" or a path; empty where there is none
 }
 
-// Write implements [net.Conn].
-func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	c.note("write", n, 0, err)
-	return n, err
-}
-
-// note counts bytes and tells of the first error that the network, not this end, is the cause of.
-func (c *Conn) note(op string, sent, received int, err error) {
-	c.mu.Lock()
-	c.sent += int64(sent)
-	c.received += int64(received)
-	news := err != nil && c.ended == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded)
-	if news {
-		c.ended = err
+// create makes a socket that has no address yet, and tells of it.
+func (s Sockets) create(ctx context.Context, network, kind string) socket {
+	made := socket{
+		ctx: context.WithoutCancel(ctx), log: s.Host.Log(), telling: s.Telling,
+		network: strings.TrimRight(network, "46"), kind: kind, number: host.NextSocket(s.Host),
 	}
-	c.mu.Unlock()
-	if news && !errors.Is(err, io.EOF) {
-		failure := Failure(op, err)
-		failure.Local, failure.Remote = c.Local(), c.Remote()
-		event.Emit(c.ctx, c.log, failure)
+	if s.Calls {
+		made.emit(event.SocketCreate{Network: made.network, Socket: kind, Number: made.number})
+	}
+	return made
+}
+
+func (s *socket) emit(e event.Event) { event.Emit(s.ctx, s.log, e) }
+
+// bound tells of the socket's own address, where that is told.
+func (s *socket) bound(local net.Addr) {
+	s.local = text(local)
+	if s.telling.Calls {
+		s.emit(event.SocketBind{Network: s.network, Local: s.local, Socket: s.kind, Number: s.number})
 	}
 }
 
-// CloseWrite ends this end's direction; what the other end sends can still be read.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return fmt.Errorf("close writing to %s: %w", c.Remote(), errors.ErrUnsupported)
-}
-
-// SetLinger is that of *net.TCPConn: with 0, Close breaks the connection off with a reset.
-func (c *Conn) SetLinger(seconds int) error {
-	if tcp, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
-		return tcp.SetLinger(seconds)
-	}
-	return fmt.Errorf("linger for %s: %w", c.Remote(), errors.ErrUnsupported)
-}
-
-// Close implements [net.Conn].
-func (c *Conn) Close() error { return c.CloseFor("") }
-
-// CloseFor closes the connection and tells why. Only the first call does anything.
-func (c *Conn) CloseFor(reason string) (err error) {
-	c.once.Do(func() {
-		err = c.Conn.Close()
-		c.mu.Lock()
-		end := event.SocketClose{
-			Network: network, Local: c.Local(), Remote: c.Remote(), By: byLocal,
-			Sent: c.sent, Received: c.received, Reason: reason,
-		}
-		if c.ended != nil {
-			end.By = byRemote
-			if !errors.Is(c.ended, io.EOF) {
-				end.Reason = cmp.Or(reason, errno.Name(c.ended), c.ended.Error())
-			}
-		}
-		c.mu.Unlock()
-		event.Emit(c.ctx, c.log, end)
+// fail tells of a call that failed.
+func (s *socket) fail(op string, err error, took float64) {
+	s.emit(event.SocketError{
+		Network: s.network, Op: op, Local: s.local, Remote: s.remote, Socket: s.kind, Number: s.number,
+		Errno: errno.Name(err), Error: err.Error(), Meaning: errno.Meaning(err), Duration: took,
 	})
-	return err
 }
 
-// Failure is the event of a socket call that failed with err.
-func Failure(op string, err error) event.SocketError {
-	return event.SocketError{
-		Network: network, Op: op, Errno: errno.Name(err), Error: err.Error(), Meaning: errno.Meaning(err),
+// sent tells of a send, offset bytes into the stream.
+func (s *socket) sent(remote string, p []byte, offset int64) {
+	if !s.telling.Calls {
+		return
 	}
+	e := event.SocketSend{
+		Network: s.network, Local: s.local, Remote: remote, Socket: s.kind, Number: s.number, Bytes: len(p), Offset: offset,
+	}
+	e.Data, e.DataBase64, e.Truncated = s.telling.show(p)
+	s.emit(e)
+}
+
+// received tells of a receive, offset bytes into the stream; end says that the stream ended there.
+func (s *socket) received(remote string, p []byte, offset int64, end bool) {
+	if !s.telling.Calls {
+		return
+	}
+	e := event.SocketRecv{
+		Network: s.network, Local: s.local, Remote: remote, Socket: s.kind, Number: s.number,
+		Bytes: len(p), Offset: offset, End: end,
+	}
+	e.Data, e.DataBase64, e.Truncated = s.telling.show(p)
+	s.emit(e)
+}
+
+// show is what an event shows of data: its beginning as text, or in base64 where it is none, and how much it leaves out.
+// The pieces of a stream may begin and end within a character: then they are no text.
+func (t Telling) show(p []byte) (data, base string, truncated int64) {
+	if t.Data <= 0 || len(p) == 0 {
+		return "", "", 0
+	}
+	part := p[:min(len(p), t.Data)]
+	if len(part) < len(p) && utf8.Valid(p) {
+		for len(part) > 0 && !utf8.RuneStart(p[len(part)]) { // a cut made here ends between characters
+			part = part[:len(part)-1]
+		}
+	}
+	truncated = int64(len(p) - len(part))
+	if utf8.Valid(part) {
+		return string(part), "", truncated
+	}
+	return "", base64.StdEncoding.EncodeToString(part), truncated
+}
+
+// text is an address as events write it: empty for the end of a Unix-domain socket that has no path.
+func text(a net.Addr) string {
+	if a == nil || a.String() == "@" {
+		return ""
+	}
+	return a.String()
 }
