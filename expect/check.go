@@ -21,6 +21,7 @@ const ScenarioNode = "scenario"
 
 // names are those of a plan that expressions may speak of.
 type names struct {
+	*Compiler
 	nodes   []string
 	actions map[actionKey]shape // results by action
 	result  shape               // of the step whose expectations are looked at
@@ -31,7 +32,7 @@ type names struct {
 // the language, in the name of an event, an attribute or a node, in that of a step which has not ended by then, or in
 // that of a field of a result. What the actions of roles result in is known of these kinds; of others nothing is.
 func Check(plan *topology.Plan, kinds ...role.Kind) error {
-	known := &names{nodes: []string{ScenarioNode}, actions: results(kinds), steps: make(map[string]shape)}
+	known := &names{Compiler: NewCompiler(), nodes: []string{ScenarioNode}, actions: results(kinds), steps: make(map[string]shape)}
 	for _, n := range plan.Nodes {
 		known.nodes = append(known.nodes, n.Name)
 	}
@@ -47,7 +48,7 @@ func (k *names) checkStep(step topology.Step) []error {
 	var errs []error
 	before := maps.Clone(k.steps)
 	for _, part := range step.Parallel {
-		side := &names{nodes: k.nodes, actions: k.actions, steps: maps.Clone(before)}
+		side := &names{Compiler: k.Compiler, nodes: k.nodes, actions: k.actions, steps: maps.Clone(before)}
 		errs = append(errs, side.checkStep(part)...)
 		maps.Copy(k.steps, side.steps)
 	}
@@ -59,7 +60,7 @@ func (k *names) checkStep(step topology.Step) []error {
 func (k *names) checkAll(expectations []topology.Expectation, scope Scope) []error {
 	var errs []error
 	for _, e := range expectations {
-		if _, err := compile(e.That, scope, k); err != nil {
+		if _, err := k.read(e.That, scope, k); err != nil {
 			errs = append(errs, at(e.Position, err)...)
 		}
 	}
@@ -92,9 +93,14 @@ func (s single) Unwrap() []error { return []error{s.error} }
 type linter struct {
 	program *Program
 	known   *names // nil: the plan is not known
-	words   map[string][]string
-	all     []string // attributes of any word
-	errs    []*Error
+	*vocabulary
+	errs []*Error
+}
+
+// vocabulary is the attributes of events.
+type vocabulary struct {
+	words map[string][]string // by the event's word
+	all   []string            // attributes of any word, in order
 }
 
 // common are the attributes that every event has.
@@ -103,20 +109,23 @@ var common = []string{event.KeyTime, event.KeyNode, event.KeyEvent, event.KeyTra
 // variables tells what is known of those in scope.
 type variables map[string]shape
 
-func (p *Program) lint(known *names) []*Error {
-	l := &linter{program: p, known: known, words: make(map[string][]string), all: common}
+func newVocabulary() *vocabulary {
+	v := &vocabulary{words: make(map[string][]string), all: slices.Clone(common)}
 	for _, e := range event.Words() {
-		for name := range attributes(e) {
-			l.words[e.Word()] = append(l.words[e.Word()], name)
-		}
-		l.words[e.Word()] = append(l.words[e.Word()], common...)
-		l.all = append(l.all, l.words[e.Word()]...)
+		words := slices.Concat(slices.Collect(maps.Keys(attributes(e))), common)
+		v.words[e.Word()] = words
+		v.all = append(v.all, words...)
 	}
-	slices.Sort(l.all)
-	l.all = slices.Compact(l.all)
+	slices.Sort(v.all)
+	v.all = slices.Compact(v.all)
+	return v
+}
+
+func (p *Program) lint(known *vocabulary, plan *names) []*Error {
+	l := &linter{program: p, known: plan, vocabulary: known}
 	scope := variables{varEvents: {element: &shape{event: true}}}
-	if known != nil {
-		scope[varResult], scope[varSteps] = known.result, shape{fields: known.steps}
+	if plan != nil {
+		scope[varResult], scope[varSteps] = plan.result, shape{fields: plan.steps}
 	}
 	l.walk(p.ast.Expr(), scope)
 	slices.SortStableFunc(l.errs, func(a, b *Error) int { return a.Column - b.Column })

@@ -1,6 +1,6 @@
 // Package expect tells whether what must hold does hold: expressions in CEL over a run's events and its steps' results.
 //
-// [Compile] makes a [Program] of one expression, [Check] looks over all those of a plan, and [Program.Eval] gives the
+// A [Compiler] makes a [Program] of each expression, [Check] looks over all those of a plan, and [Program.Eval] gives the
 // [Verdict] with what was found instead where an expression does not hold.
 //
 // An expression sees these variables: events, a list of flat maps (time, node, event, the place in the causal chain, and
@@ -49,9 +49,9 @@ const (
 type Program struct {
 	that    string
 	env     *cel.Env
-	ast     *celast.AST
+	checked *cel.Ast
+	ast     *celast.AST // the same, as CEL's own packages see it
 	plain   cel.Program
-	tracked cel.Program // the same, keeping the values of all its parts
 }
 
 // Vars are the values of an expression's variables.
@@ -67,14 +67,36 @@ type Verdict struct {
 	Reason string // what was found instead; empty where Pass
 }
 
-// Compile reads an expression. The error joins one [*Error] for each mistake in it.
-func Compile(that string, scope Scope) (*Program, error) {
-	return compile(that, scope, nil)
+// Compiler reads expressions. What all of them need is made once, which takes longer than most expressions do. It is for
+// one goroutine.
+type Compiler struct {
+	environments map[Scope]*cel.Env
+	vocabulary   *vocabulary
 }
 
-// compile also looks at the names of nodes and steps where known is given.
-func compile(that string, scope Scope, known *names) (*Program, error) {
-	env, err := environment(scope)
+// NewCompiler returns a compiler.
+func NewCompiler() *Compiler {
+	return &Compiler{environments: make(map[Scope]*cel.Env), vocabulary: newVocabulary()}
+}
+
+// Compile reads an expression. The error joins one [*Error] for each mistake in it.
+func Compile(that string, scope Scope) (*Program, error) { return NewCompiler().Compile(that, scope) }
+
+// Compile reads an expression. The error joins one [*Error] for each mistake in it.
+func (c *Compiler) Compile(that string, scope Scope) (*Program, error) {
+	p, err := c.read(that, scope, nil)
+	if err != nil {
+		return nil, err
+	}
+	if p.plain, err = p.env.Program(p.checked, cel.InterruptCheckFrequency(interruptEvery)); err != nil {
+		return nil, newError(that, 1, 1, err.Error())
+	}
+	return p, nil
+}
+
+// read makes a program that is not ready to be run. It also looks at the names of nodes and steps where known is given.
+func (c *Compiler) read(that string, scope Scope, known *names) (*Program, error) {
+	env, err := c.environment(scope)
 	if err != nil {
 		return nil, fmt.Errorf("expectations: %w", err)
 	}
@@ -82,24 +104,20 @@ func compile(that string, scope Scope, known *names) (*Program, error) {
 	if issues.Err() != nil {
 		return nil, joined(compileErrors(that, scope, env, issues))
 	}
-	p := &Program{that: that, env: env, ast: checked.NativeRep()}
+	p := &Program{that: that, env: env, checked: checked, ast: checked.NativeRep()}
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
 		return nil, newError(that, 1, 1, "this is "+article(t.String())+", but an expectation must be true or false")
 	}
-	if errs := p.lint(known); len(errs) > 0 {
+	if errs := p.lint(c.vocabulary, known); len(errs) > 0 {
 		return nil, joined(errs)
-	}
-	interrupt := cel.InterruptCheckFrequency(interruptEvery)
-	if p.plain, err = env.Program(checked, interrupt); err != nil {
-		return nil, newError(that, 1, 1, err.Error())
-	}
-	if p.tracked, err = env.Program(checked, interrupt, cel.EvalOptions(cel.OptTrackState)); err != nil {
-		return nil, newError(that, 1, 1, err.Error())
 	}
 	return p, nil
 }
 
-func environment(scope Scope) (*cel.Env, error) {
+func (c *Compiler) environment(scope Scope) (*cel.Env, error) {
+	if env := c.environments[scope]; env != nil {
+		return env, nil
+	}
 	options := []cel.EnvOption{
 		cel.Variable(varEvents, cel.ListType(cel.MapType(cel.StringType, cel.DynType))),
 		cel.Variable(varSteps, cel.MapType(cel.StringType, cel.DynType)),
@@ -110,7 +128,11 @@ func environment(scope Scope) (*cel.Env, error) {
 	if scope == Step {
 		options = append(options, cel.Variable(varResult, cel.DynType))
 	}
-	return cel.NewEnv(options...)
+	env, err := cel.NewEnv(options...)
+	if err == nil {
+		c.environments[scope] = env
+	}
+	return env, err
 }
 
 // That is the expression as it was written.
@@ -158,7 +180,12 @@ func (p *Program) Holds(ctx context.Context, vars Vars) bool {
 // Eval tells whether the expression holds, and what was found where it does not.
 func (p *Program) Eval(ctx context.Context, vars Vars) Verdict {
 	activation := vars.activation()
-	value, details, err := p.tracked.ContextEval(ctx, activation)
+	// The same as the plain program, but for keeping the values of all its parts; few expectations need it.
+	tracked, err := p.env.Program(p.checked, cel.InterruptCheckFrequency(interruptEvery), cel.EvalOptions(cel.OptTrackState))
+	if err != nil {
+		return Verdict{Reason: err.Error()}
+	}
+	value, details, err := tracked.ContextEval(ctx, activation)
 	switch {
 	case ctx.Err() != nil:
 		return Verdict{Reason: fmt.Sprintf("not known: %v", context.Cause(ctx))}

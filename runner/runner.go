@@ -154,10 +154,10 @@ func compile(plan *topology.Plan) (map[programKey]*expect.Program, error) {
 	if err := expect.Check(plan); err != nil {
 		return nil, err
 	}
-	programs := make(map[programKey]*expect.Program)
+	programs, compiler := make(map[programKey]*expect.Program), expect.NewCompiler()
 	add := func(expectations []topology.Expectation, scope expect.Scope) error {
 		for _, e := range expectations {
-			program, err := expect.Compile(e.That, scope)
+			program, err := compiler.Compile(e.That, scope)
 			if err != nil {
 				return fmt.Errorf("%s: %w", e.Position, err)
 			}
