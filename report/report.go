@@ -10,6 +10,7 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"strings"
 
@@ -25,9 +26,19 @@ type Options struct {
 	Raw   bool // show requests and responses as they went over the wire, where the recording has them
 }
 
+// Text writes the walkthrough, the waterfall and the summary. The only errors are those of w.
+func Text(w io.Writer, rec *record.Recording, o Options) error {
+	r := newRun(rec)
+	return errors.Join(r.writeWalkthrough(w, o), r.writeWaterfall(w, o), r.writeSummary(w, o))
+}
+
 // Walkthrough tells the steps one by one: what happened, when, and who answered whom. The only errors are those of w.
 func Walkthrough(w io.Writer, rec *record.Recording, o Options) error {
-	r, n := newRun(rec), pageWidth(o.Width)
+	return newRun(rec).writeWalkthrough(w, o)
+}
+
+func (r *run) writeWalkthrough(w io.Writer, o Options) error {
+	n := pageWidth(o.Width)
 	p := &printer{w: w, color: o.Color}
 	if len(o.Steps) == 0 {
 		for _, l := range r.opening(n) {
@@ -73,7 +84,11 @@ func (r *run) opening(n int) []words {
 
 // Summary tells what was expected and what came of it, and counts. The only errors are those of w.
 func Summary(w io.Writer, rec *record.Recording, o Options) error {
-	r, n := newRun(rec), pageWidth(o.Width)
+	return newRun(rec).writeSummary(w, o)
+}
+
+func (r *run) writeSummary(w io.Writer, o Options) error {
+	n := pageWidth(o.Width)
 	p := &printer{w: w, color: o.Color}
 	for _, l := range layout(r.summary(o), n) {
 		p.line(l)

@@ -150,7 +150,11 @@ func (b bar) begun() float64 {
 
 // Waterfall draws each page load: a line for each request, a bar for its time. The only errors are those of w.
 func Waterfall(w io.Writer, rec *record.Recording, o Options) error {
-	r, n := newRun(rec), pageWidth(o.Width)
+	return newRun(rec).writeWaterfall(w, o)
+}
+
+func (r *run) writeWaterfall(w io.Writer, o Options) error {
+	n := pageWidth(o.Width)
 	p := &printer{w: w, color: o.Color}
 	for _, c := range r.charts(o) {
 		title := in(strong, clean(c.step.ID)).say(" · ").in(name, clean(c.url))

@@ -237,7 +237,7 @@ func (o *owner) report(err error) error {
 	}
 	run := o.recording()
 	var text, junit bytes.Buffer
-	if bad := errors.Join(writeText(&text, run, report.Options{}), report.JUnit(&junit, run)); bad != nil {
+	if bad := errors.Join(report.Text(&text, run, report.Options{}), report.JUnit(&junit, run)); bad != nil {
 		return errors.Join(err, bad)
 	}
 	if bad := o.folder.WriteFile(record.ReportFile, text.Bytes()); bad != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -32,7 +31,7 @@ func (a *App) reportCommand() *cobra.Command {
 			if page != "" {
 				return writePage(page, run)
 			}
-			return writeText(a.Stdout, run, look.report())
+			return report.Text(a.Stdout, run, look.report())
 		},
 	}
 	command.Flags().BoolVar(&raw, "raw", false, "show requests and responses as bytes on the wire")
@@ -50,15 +49,6 @@ func openRun(name string) (*record.Recording, error) {
 		return named, nil
 	}
 	return nil, err
-}
-
-// writeText writes the whole report as text.
-func writeText(w io.Writer, run *record.Recording, options report.Options) error {
-	return errors.Join(
-		report.Walkthrough(w, run, options),
-		report.Waterfall(w, run, options),
-		report.Summary(w, run, options),
-	)
 }
 
 // writePage writes the report as a web page.
