@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,8 +28,23 @@ const Name = "chat"
 
 // Options are what a scenario says under a node's "chat" key.
 type Options struct {
-	Listen string `json:"listen,omitempty" jsonschema_description:"serve a room on this IP:port, or on :port for every address of the node; default: the node is a client only"`
+	Listen    string        `json:"listen,omitempty" jsonschema_description:"serve a room on this IP:port, or on :port for every address of the node; default: the node is a client only"`
+	Names     string        `json:"names,omitempty" jsonschema_description:"whether the room asks for a name first, or gives everybody one (guest1, guest2 …)" jsonschema:"enum=asked,enum=given,default=asked"`
+	Leave     string        `json:"leave,omitempty" jsonschema_description:"the line by which a member leaves" jsonschema:"default=exit"`
+	History   int           `json:"history,omitempty" jsonschema_description:"how many of the latest messages who joins is told" jsonschema:"minimum=0,maximum=1000,default=0"`
+	Heartbeat role.Duration `json:"heartbeat,omitempty" jsonschema_description:"ask a member that has been silent for so long whether it is there; one that does not answer in as long again is lost; 0: never" jsonschema:"default=0s"`
+	Behind    int           `json:"behind,omitempty" jsonschema_description:"how many lines may wait for a member that does not read, beside what the network holds, before the room goes on without it" jsonschema:"minimum=1,maximum=65536,default=64"`
+	Limit     int           `json:"limit,omitempty" jsonschema_description:"how many may be connected at a time; more are told that the room is full; 0: any number" jsonschema:"minimum=0,default=0"`
+	Quiet     bool          `json:"quiet,omitempty" jsonschema_description:"do not announce who joins and leaves"`
 }
+
+// How members get their names, as the option says.
+const (
+	namesAsked = "asked"
+	namesGiven = "given"
+)
+
+func defaultOptions() Options { return Options{Names: namesAsked, Leave: "exit", Behind: 64} }
 
 // Kind describes the role.
 func Kind() role.Kind {
@@ -41,10 +57,10 @@ func Kind() role.Kind {
 			{Name: "join", Doc: "Connect to a room and give a name.", Args: JoinArgs{}, Short: "server", Result: JoinResult{}},
 			{Name: "say", Doc: "Send a message to the room.", Args: SayArgs{}, Short: "text", Result: SayResult{}},
 			{Name: "hear", Doc: "Wait until something was said in the room.", Args: HearArgs{}, Short: "text", Result: HearResult{}},
-			{Name: "leave", Doc: "Leave the room.", Args: LeaveArgs{}, Result: LeaveResult{}},
+			{Name: "leave", Doc: "Leave the room.", Args: LeaveArgs{}, Short: "word", Result: LeaveResult{}},
 		},
 		New: func(options json.RawMessage) (role.Role, error) {
-			var o Options
+			o := defaultOptions()
 			if err := strict(options, &o); err != nil {
 				return nil, fmt.Errorf("options: %w", err)
 			}
@@ -57,6 +73,18 @@ func Kind() role.Kind {
 }
 
 func (o Options) check() error {
+	switch {
+	case o.Names != namesAsked && o.Names != namesGiven:
+		return fmt.Errorf("names: %q is neither %s nor %s", o.Names, namesAsked, namesGiven)
+	case o.Leave == "" || strings.ContainsFunc(o.Leave, unicode.IsControl) || len(o.Leave) > maxLine:
+		return fmt.Errorf("leave: %q is not a line", o.Leave)
+	case o.History < 0 || o.History > 1000:
+		return fmt.Errorf("history: %d is not from 0 to 1000", o.History)
+	case o.Behind < 1 || o.Behind > 65536:
+		return fmt.Errorf("behind: %d is not from 1 to 65536", o.Behind)
+	case o.Limit < 0:
+		return fmt.Errorf("limit: %d is less than 0", o.Limit)
+	}
 	if o.Listen == "" {
 		return nil
 	}
@@ -92,7 +120,7 @@ type chat struct {
 var _ role.Actor = (*chat)(nil)
 
 func newChat(o Options, newLookup func(host.Host) lookup) *chat {
-	return &chat{options: o, newLookup: newLookup, client: newClient()}
+	return &chat{options: o, newLookup: newLookup, client: newClient(o.Leave)}
 }
 
 // Serve implements [role.Role].
@@ -104,7 +132,7 @@ func (c *chat) Serve(ctx context.Context, h host.Host, ready func()) error {
 		return nil
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, h, c.options.Listen, ready) })
+	group.Go(func() error { return serve(ctx, h, c.options, ready) })
 	group.Go(func() error { c.client.serve(ctx); return nil })
 	return group.Wait()
 }
@@ -119,7 +147,7 @@ func (c *chat) Do(ctx context.Context, h host.Host, action string, args json.Raw
 	case "hear":
 		return act(args, defaultHear(), func(a HearArgs) (any, error) { return c.client.hear(ctx, a) })
 	case "leave":
-		return act(args, LeaveArgs{}, func(LeaveArgs) (any, error) { return c.client.leave(ctx) })
+		return act(args, LeaveArgs{}, func(a LeaveArgs) (any, error) { return c.client.leave(ctx, a) })
 	}
 	return nil, fmt.Errorf("no such action: %s", action)
 }

@@ -37,11 +37,20 @@ type world struct {
 }
 
 // inWorld runs a test in virtual time, against a server at serverAddr, and ends everything after it.
-func inWorld(t *testing.T, test func(*testing.T, *world)) {
+func inWorld(t *testing.T, test func(*testing.T, *world)) { inWorldOf(t, listening(), test) }
+
+// listening are the options of a room.
+func listening() Options {
+	o := defaultOptions()
+	o.Listen = ":5555"
+	return o
+}
+
+func inWorldOf(t *testing.T, room Options, test func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, net: memnet.NewWindow(1)}
 		w.ctx, w.cancel = context.WithCancel(t.Context())
-		w.person("10.0.0.1", Options{Listen: ":5555"})
+		w.person("10.0.0.1", room)
 		test(t, w)
 		w.cancel()
 		w.served.Wait()
@@ -141,7 +150,7 @@ func (r *raw) want(lines ...string) {
 // R22, R23
 func TestConversation(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		ann, bob := w.person("10.0.0.2", Options{}), w.person("10.0.0.3", Options{})
+		ann, bob := w.person("10.0.0.2", defaultOptions()), w.person("10.0.0.3", defaultOptions())
 		ann.join("ann")
 		bob.join("bob")
 		if r := do[HearResult](ann, "hear", `{"kind": "join", "from": "bob"}`); !r.Heard {
@@ -278,7 +287,7 @@ func TestSlow(t *testing.T) {
 		start := time.Now()
 		const gone = "* slow left: too slow"
 		for said, announced := 0, false; !announced; said++ {
-			if said > 2*maxBehind {
+			if said > 2*defaultOptions().Behind {
 				t.Fatalf("after %d messages nobody was dropped", said)
 			}
 			message := fmt.Sprintf("message %d", said)
@@ -295,7 +304,7 @@ func TestSlow(t *testing.T) {
 		if took := time.Since(start); took != 0 {
 			t.Errorf("the room was held up for %s", took)
 		}
-		if rest, _ := io.ReadAll(slow.in); strings.Count(string(rest), "\n") > maxBehind+1 {
+		if rest, _ := io.ReadAll(slow.in); strings.Count(string(rest), "\n") > defaultOptions().Behind+1 {
 			t.Errorf("the slow member was kept %d lines", strings.Count(string(rest), "\n"))
 		}
 	})
@@ -338,7 +347,7 @@ func TestNoNameInTime(t *testing.T) {
 func TestJoinFails(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.net.Silence("10.0.0.9")
-		ann, bob := w.person("10.0.0.2", Options{}), w.person("10.0.0.3", Options{})
+		ann, bob := w.person("10.0.0.2", defaultOptions()), w.person("10.0.0.3", defaultOptions())
 		ann.join("ann")
 		tests := []struct{ args, phase, errno, text string }{
 			{`{"server": "10.0.0.1:5556", "name": "bob"}`, "connect", "ECONNREFUSED", "refused"},
@@ -364,7 +373,7 @@ func TestJoinFails(t *testing.T) {
 
 func TestActionsThatCannotBe(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		ann := w.person("10.0.0.2", Options{})
+		ann := w.person("10.0.0.2", defaultOptions())
 		fails := func(action, args string) {
 			t.Helper()
 			if r, err := ann.role.Do(t.Context(), ann.host, action, json.RawMessage(args)); err == nil {
@@ -389,7 +398,7 @@ func TestActionsThatCannotBe(t *testing.T) {
 
 func TestHearWaits(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		ann, bob := w.person("10.0.0.2", Options{}), w.person("10.0.0.3", Options{})
+		ann, bob := w.person("10.0.0.2", defaultOptions()), w.person("10.0.0.3", defaultOptions())
 		ann.join("ann")
 		bob.join("bob")
 		r := do[HearResult](ann, "hear", `{"text": "hello"}`)
@@ -425,10 +434,10 @@ func TestServerStops(t *testing.T) {
 		w := &world{t: t, net: memnet.NewWindow(1)}
 		var stopServer context.CancelFunc
 		w.ctx, stopServer = context.WithCancel(t.Context())
-		w.person("10.0.0.1", Options{Listen: ":5555"})
+		w.person("10.0.0.1", listening())
 		var stopPeople context.CancelFunc
 		w.ctx, stopPeople = context.WithCancel(t.Context())
-		ann := w.person("10.0.0.2", Options{})
+		ann := w.person("10.0.0.2", defaultOptions())
 		ann.join("ann")
 
 		stopServer()
@@ -457,7 +466,7 @@ func TestServerStops(t *testing.T) {
 func TestListenFails(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		h := w.net.Host("10.0.0.1", "10.0.0.1")
-		err := newChat(Options{Listen: ":5555"}, func(host.Host) lookup { return nil }).Serve(t.Context(), h, func() { t.Error("ready") })
+		err := newChat(listening(), func(host.Host) lookup { return nil }).Serve(t.Context(), h, func() { t.Error("ready") })
 		if err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("two servers on one port: %v", err)
 		}

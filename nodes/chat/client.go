@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,10 @@ type HearResult struct {
 	Error  string  `json:"error" jsonschema_description:"why nothing was heard"`
 }
 
-// LeaveArgs are the arguments of the action leave: none.
-type LeaveArgs struct{}
+// LeaveArgs are the arguments of the action leave.
+type LeaveArgs struct {
+	Word string `json:"word,omitempty" jsonschema_description:"the room's word to leave by; default: the node's option leave"`
+}
 
 // LeaveResult is what came of the action leave.
 type LeaveResult struct {
@@ -90,16 +93,17 @@ const (
 
 // client is the person of a node, who is in one room at a time.
 type client struct {
-	lookup   lookup // from the start of Serve
-	sessions chan *session
-	stopped  chan struct{}
+	lookup    lookup // from the start of Serve
+	leaveWord string
+	sessions  chan *session
+	stopped   chan struct{}
 
 	mu      sync.Mutex
 	current *session // the last that was joined; nil before the first
 }
 
-func newClient() *client {
-	return &client{sessions: make(chan *session), stopped: make(chan struct{})}
+func newClient(leaveWord string) *client {
+	return &client{leaveWord: leaveWord, sessions: make(chan *session), stopped: make(chan struct{})}
 }
 
 // serve keeps sessions receiving until ctx ends, and returns when all have ended.
@@ -209,8 +213,8 @@ func (c *client) say(ctx context.Context, args SayArgs) (any, error) {
 	switch {
 	case args.Text == "" || strings.ContainsAny(args.Text, "\r\n"):
 		return nil, errors.New("text is one line, and not empty")
-	case args.Text == leaveWord:
-		return nil, fmt.Errorf("%q is the word to leave by: use the action leave", leaveWord)
+	case args.Text == c.leaveWord:
+		return nil, fmt.Errorf("%q is the word to leave by: use the action leave", c.leaveWord)
 	}
 	s := c.last()
 	if s == nil {
@@ -252,12 +256,12 @@ func (c *client) hear(ctx context.Context, args HearArgs) (any, error) {
 	return result, nil
 }
 
-func (c *client) leave(ctx context.Context) (any, error) {
+func (c *client) leave(ctx context.Context, args LeaveArgs) (any, error) {
 	s, err := c.session()
 	if err != nil {
 		return nil, err
 	}
-	err = s.leave(ctx)
+	err = s.leave(ctx, cmp.Or(args.Word, c.leaveWord))
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -15,10 +15,13 @@ import (
 const (
 	maxLine = 1024 // of what a client sends, without the line's end
 	maxName = 32
+	// readAhead is how much of a stream is held that was not asked for yet: most connections to a room are silent most of
+	// the time, and there may be many.
+	readAhead = 512
 )
 
-// leaveWord is the line by which a client leaves.
-const leaveWord = "exit"
+// areYouThere is what the room asks of a member that has been silent.
+const areYouThere = "are you there"
 
 // lineKind tells the server's lines apart.
 type lineKind string
@@ -29,8 +32,12 @@ const (
 	lineJoin    lineKind = "join"    // * NAME joined
 	lineLeave   lineKind = "leave"   // * NAME left, or * NAME left: REASON
 	lineRefusal lineKind = "refusal" // ! what of the client's was refused, and why
+	lineAsk     lineKind = "ask"     // ? whether somebody is there: any line is an answer, an empty one too
 	lineRemark  lineKind = "remark"  // # anything for a person to read
 )
+
+// encode is the line as it goes over the wire.
+func (l line) encode() []byte { return append([]byte(l.String()), '\n') }
 
 // line is one line of the server's.
 type line struct {
@@ -52,6 +59,8 @@ func (l line) String() string {
 		return "* " + l.name + " left"
 	case lineRefusal:
 		return "! " + l.text
+	case lineAsk:
+		return "? " + l.text
 	}
 	return "# " + l.text
 }
@@ -60,6 +69,9 @@ func (l line) String() string {
 func parseLine(text string) line {
 	if rest, ok := strings.CutPrefix(text, "! "); ok {
 		return line{kind: lineRefusal, text: rest}
+	}
+	if rest, ok := strings.CutPrefix(text, "? "); ok {
+		return line{kind: lineAsk, text: rest}
 	}
 	if rest, ok := strings.CutPrefix(text, "# "); ok {
 		return line{kind: lineRemark, text: rest}
@@ -90,9 +102,7 @@ func checkName(name string) error {
 		return errors.New("the name is empty")
 	case len(name) > maxName:
 		return fmt.Errorf("the name is longer than %d bytes", maxName)
-	case strings.EqualFold(name, leaveWord):
-		return fmt.Errorf("%q is the word to leave by, not a name", name)
-	case strings.ContainsAny(name[:1], "*!#"):
+	case strings.ContainsAny(name[:1], "*!#?"):
 		return fmt.Errorf("a name does not begin with %s", name[:1])
 	case strings.ContainsFunc(name, func(r rune) bool { return r == ':' || !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
 		return errors.New("a name has no spaces and no colons")
@@ -112,7 +122,7 @@ type lineReader struct {
 }
 
 func newLineReader(r io.Reader, max int) *lineReader {
-	return &lineReader{in: bufio.NewReader(r), max: max}
+	return &lineReader{in: bufio.NewReaderSize(r, readAhead), max: max}
 }
 
 // next returns the next line without its end, "\n" or "\r\n". The last line may have none. A line that may not be is a

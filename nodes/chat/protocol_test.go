@@ -107,6 +107,7 @@ func TestParseLine(t *testing.T) {
 		{"* ann left", line{lineLeave, "ann", ""}},
 		{"* ann left: connection lost (ECONNRESET)", line{lineLeave, "ann", "connection lost (ECONNRESET)"}},
 		{"! the name is empty", line{lineRefusal, "", "the name is empty"}},
+		{"? are you there", line{lineAsk, "", "are you there"}},
 		{"# bob is here", line{lineRemark, "", "bob is here"}},
 		{"* ann danced", line{lineRemark, "", "* ann danced"}},
 		{"* ann left: ", line{lineRemark, "", "* ann left: "}},
@@ -146,7 +147,7 @@ func TestCheckName(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, name := range []string{"", "exit", "EXIT", "a b", "a:b", "*", "#ann", "!x", "a\u00a0b", "a\u200bb", "a\tb", strings.Repeat("x", maxName+1)} {
+	for _, name := range []string{"", "a b", "a:b", "*", "#ann", "!x", "?", "a\u00a0b", "a\u200bb", "a\tb", strings.Repeat("x", maxName+1)} {
 		if checkName(name) == nil {
 			t.Errorf("%q may be a name", name)
 		}

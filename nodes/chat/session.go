@@ -164,12 +164,12 @@ func (s *session) say(ctx context.Context, text string) error {
 	return s.send(ctx, text)
 }
 
-// leave sends the leave word and waits for the server to close the connection.
-func (s *session) leave(ctx context.Context) error {
+// leave sends the word to leave by and waits for the server to close the connection.
+func (s *session) leave(ctx context.Context, word string) error {
 	s.mu.Lock()
 	s.leaving = true
 	s.mu.Unlock()
-	if err := s.send(ctx, leaveWord); err != nil {
+	if err := s.send(ctx, word); err != nil {
 		return err
 	}
 	select {
