@@ -51,7 +51,7 @@ func (g *greeter) Serve(ctx context.Context, h host.Host, ready func()) error {
 	case g.options.Fail != "":
 		return errors.New(g.options.Fail)
 	case g.options.Never:
-		<-ctx.Done()
+		repeat(ctx, h, starting)
 		return nil
 	}
 	select {
@@ -81,6 +81,20 @@ func (g *greeter) Serve(ctx context.Context, h host.Host, ready func()) error {
 		return err
 	case <-ctx.Done():
 		return nil
+	}
+}
+
+// repeat says the same again and again until ctx ends: an engine may hold back what was told in an instant of virtual time
+// until that is over, and it goes on only where somebody waits for it.
+func repeat(ctx context.Context, h host.Host, message string) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		event.Emit(ctx, h.Log(), event.LogLine{Message: message})
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -144,8 +158,7 @@ func (g *greeter) Do(ctx context.Context, h host.Host, action string, args json.
 	case "keep":
 		return nil, h.(host.Storage).WriteFile("note.txt", []byte(argument))
 	case "wait":
-		event.Emit(ctx, h.Log(), event.LogLine{Message: argument})
-		<-ctx.Done()
+		repeat(ctx, h, argument)
 		return nil, ctx.Err()
 	case "fail":
 		g.failure <- errors.New(argument)

@@ -170,10 +170,11 @@ func (b *bench) dials(run engine.Run) net.Conn {
 // stopsAtWork stops the run, from two sides, while an action is under way: that ends too.
 func (b *bench) stopsAtWork(run engine.Run, out *Output) {
 	working := make(chan struct{})
+	var once sync.Once
 	out.mu.Lock()
 	out.heard = func(r event.Record) {
 		if line, ok := event.As[event.LogLine](r); ok && line.Message == "until the end" {
-			close(working)
+			once.Do(func() { close(working) })
 		}
 	}
 	out.mu.Unlock()
