@@ -2,7 +2,8 @@
 //
 // [Run] takes two hosts that reach each other and puts every implementation through the same cases, for IPv4 and IPv6.
 // What needs more than two hosts (routers between them, an address that swallows packets) is tested where the [Pair]
-// offers it and skipped by name where it does not.
+// offers it and skipped by name where it does not. [RunUnix] is the part of the suite that needs one host alone: Unix-domain
+// sockets.
 package hosttest
 
 import (

@@ -1,7 +1,8 @@
 // Package kernel is a [host.Host] on the machine's own TCP/IP: what a node's roles run on in a container.
 //
 // Addresses are literal on purpose: names are the business of the node's stub resolver, and nothing here reads
-// /etc/hosts, /etc/resolv.conf or /etc/services. On Linux the Host is a [host.Pinger] as well (ping_linux.go).
+// /etc/hosts, /etc/resolv.conf or /etc/services. On Linux the Host is a [host.Pinger] as well (ping_linux.go). Its files, a
+// [host.FileSystem], are the process's.
 package kernel
 
 import (
@@ -25,9 +26,11 @@ type Host struct {
 }
 
 var (
-	_ host.Host      = (*Host)(nil)
-	_ host.Resolving = (*Host)(nil)
-	_ host.Storage   = (*Host)(nil)
+	_ host.Host       = (*Host)(nil)
+	_ host.Resolving  = (*Host)(nil)
+	_ host.Storage    = (*Host)(nil)
+	_ host.Backlog    = (*Host)(nil)
+	_ host.FileSystem = (*Host)(nil)
 )
 
 // New returns the Host. It opens nothing.
@@ -35,7 +38,7 @@ func New(opts Options) *Host { return &Host{local.New(opts)} }
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if err := local.CheckAddr("dial", network, addr, "tcp", "udp"); err != nil {
+	if err := local.CheckAddr("dial", network, addr, "tcp", "udp", "unix"); err != nil {
 		return nil, err
 	}
 	var d net.Dialer

@@ -1,10 +1,9 @@
 package kernel_test
 
 import (
-	"io"
 	"net"
 	"net/netip"
-	"path/filepath"
+	"os"
 	"testing"
 
 	"scenario/host/hosttest"
@@ -33,24 +32,20 @@ func loopback6() hosttest.Addresses {
 	return hosttest.Addresses{A: netip.IPv6Loopback(), B: netip.IPv6Loopback()}
 }
 
-func TestUnixSocket(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "socket")
-	l, err := kernel.New(kernel.Options{}).Listen(t.Context(), "unix", path)
+// R25
+func TestUnixSockets(t *testing.T) {
+	hosttest.RunUnix(t, func(t *testing.T) hosttest.UnixHost {
+		return hosttest.UnixHost{Host: kernel.New(kernel.Options{}), Folder: shortFolder(t), Privileged: os.Geteuid() == 0}
+	})
+}
+
+// shortFolder is a folder whose path leaves room for names of sockets, as that of t.TempDir does not.
+func shortFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	c, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = c.Close()
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := s.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("read: %v, want the end of the stream", err)
-	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	return folder
 }

@@ -2,7 +2,8 @@ package netstack
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -26,16 +27,21 @@ type Host struct {
 }
 
 var (
-	_ host.Host      = (*Host)(nil)
-	_ host.Resolving = (*Host)(nil)
-	_ host.Storage   = (*Host)(nil)
-	_ host.Pinger    = (*Host)(nil)
+	_ host.Host       = (*Host)(nil)
+	_ host.Resolving  = (*Host)(nil)
+	_ host.Storage    = (*Host)(nil)
+	_ host.Pinger     = (*Host)(nil)
+	_ host.Backlog    = (*Host)(nil)
+	_ host.FileSystem = (*Host)(nil)
 )
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if err := local.CheckAddr("dial", network, addr, "tcp", "udp"); err != nil {
+	if err := local.CheckAddr("dial", network, addr, "tcp", "udp", "unix"); err != nil {
 		return nil, err
+	}
+	if network == "unix" {
+		return h.machine.files.Dial(ctx, network, addr)
 	}
 	to, err := parse(network, addr)
 	if err != nil {
@@ -59,21 +65,28 @@ func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return conn, nil
 }
 
-// Listen implements [host.Host], but for unix: there is no file system.
-func (h *Host) Listen(_ context.Context, network, addr string) (net.Listener, error) {
-	if network == "unix" {
-		return nil, opError("listen", network, nil, &net.UnixAddr{Name: addr, Net: network},
-			errors.New("nodes of this engine have no file system, and so no Unix sockets"))
-	}
-	if err := local.CheckAddr("listen", network, addr, "tcp"); err != nil {
+// Listen implements [host.Host].
+func (h *Host) Listen(ctx context.Context, network, addr string) (net.Listener, error) {
+	return h.ListenBacklog(ctx, network, addr, backlog)
+}
+
+// ListenBacklog implements [host.Backlog].
+func (h *Host) ListenBacklog(_ context.Context, network, addr string, backlog int) (net.Listener, error) {
+	if err := local.CheckAddr("listen", network, addr, "tcp", "unix"); err != nil {
 		return nil, err
+	}
+	if backlog < 0 {
+		return nil, fmt.Errorf("listen %s %s: a backlog of %d", network, addr, backlog)
+	}
+	if network == "unix" {
+		return h.machine.files.Listen(network, addr, backlog)
 	}
 	at, err := parse(network, addr)
 	if err != nil {
 		return nil, opError("listen", network, nil, nil, err)
 	}
 	h.machine.await("listen %s %s", network, addr)
-	l, err := h.machine.listenTCP(network, at)
+	l, err := h.machine.listenTCP(network, at, backlog)
 	if err != nil {
 		return nil, opError("listen", network, nil, netAddr(network, at), err)
 	}
@@ -106,6 +119,21 @@ func (h *Host) Interfaces() ([]host.Interface, error) {
 	}
 	return list, nil
 }
+
+// Lstat implements [host.FileSystem].
+func (h *Host) Lstat(path string) (fs.FileInfo, error) { return h.machine.files.Lstat(path) }
+
+// Create implements [host.FileSystem].
+func (h *Host) Create(path string, mode fs.FileMode) error { return h.machine.files.Create(path, mode) }
+
+// Mkdir implements [host.FileSystem].
+func (h *Host) Mkdir(path string, mode fs.FileMode) error { return h.machine.files.Mkdir(path, mode) }
+
+// Chmod implements [host.FileSystem].
+func (h *Host) Chmod(path string, mode fs.FileMode) error { return h.machine.files.Chmod(path, mode) }
+
+// Remove implements [host.FileSystem].
+func (h *Host) Remove(path string) error { return h.machine.files.Remove(path) }
 
 // parse reads a literal "IP:port" that local.CheckAddr has passed, for the network's family. Without an IP the address is not
 // valid, but the port is.

@@ -9,10 +9,12 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"scenario/host/unixmem"
 )
 
-// backlog is how many connections wait to be accepted, as on Linux (net.core.somaxconn).
-const backlog = 4096
+// backlog is how many connections wait to be accepted, less one, unless it is said (net.core.somaxconn).
+const backlog = unixmem.Backlog
 
 // listener is a TCP socket that listens.
 type listener struct {
@@ -23,7 +25,7 @@ type listener struct {
 
 var _ net.Listener = (*listener)(nil)
 
-func (m *Machine) listenTCP(network string, at netip.AddrPort) (net.Listener, error) {
+func (m *Machine) listenTCP(network string, at netip.AddrPort, backlog int) (net.Listener, error) {
 	family, err := m.familyFor(network, at.Addr())
 	if err != nil {
 		return nil, err
@@ -45,7 +47,7 @@ func (m *Machine) listenTCP(network string, at netip.AddrPort) (net.Listener, er
 	if err := m.open(&l.socket); err != nil {
 		return nil, err
 	}
-	if err := l.listen(full); err != nil {
+	if err := l.listen(full, backlog); err != nil {
 		l.finish(endpoint.Close)
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func (m *Machine) listenTCP(network string, at netip.AddrPort) (net.Listener, er
 }
 
 // listen binds the listener. With the address reused the stack would let another listen on a part of its addresses.
-func (l *listener) listen(at tcpip.FullAddress) error {
+func (l *listener) listen(at tcpip.FullAddress, backlog int) error {
 	m := l.machine
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,7 +77,7 @@ func (l *listener) listen(at tcpip.FullAddress) error {
 			return os.NewSyscallError("bind", syscall.EADDRINUSE)
 		}
 	}
-	if fault := l.endpoint.Listen(backlog); fault != nil {
+	if fault := l.endpoint.Listen(backlog + 1); fault != nil {
 		return failed("listen", fault)
 	}
 	m.listeners[l] = struct{}{}

@@ -4,6 +4,8 @@
 // [Host] of its own. What a Host opens are sockets on the stack's endpoints, with errors as package net gives them on Linux
 // (errors.go). The stack sends and takes frames by what Interface.Link is given: see package fabric/soft.
 //
+// A Machine has files in memory, and Unix-domain sockets there: package unixmem.
+//
 // Errors of ICMP that the stack itself does not hand to sockets come by icmp.go, which is also how Ping gets its answers.
 // In virtual time (Options.Turn) the stack rests except where there is work for it: park.go says why and how.
 package netstack
@@ -20,6 +22,7 @@ import (
 
 	"scenario/host"
 	"scenario/host/local"
+	"scenario/host/unixmem"
 )
 
 // Options of a [Machine].
@@ -68,6 +71,7 @@ type Machine struct {
 	links      []stack.LinkEndpoint
 	dual       bool // speaks IPv6 too
 	icmp       *icmpTap
+	files      *unixmem.Machine
 	end        sync.Once
 	numbers    atomic.Int64 // of sockets, as roles tell of them
 
@@ -86,8 +90,8 @@ type aborter interface {
 // New makes a Machine with its interfaces up. It must be closed, also in a bubble, where it must be made too.
 func New(opts Options) (*Machine, error) {
 	m := &Machine{
-		turn: opts.Turn,
-		ids:  make(map[string]tcpip.NICID), cards: make(map[netip.Addr]tcpip.NICID),
+		turn: opts.Turn, files: unixmem.New(opts.Turn),
+		ids: make(map[string]tcpip.NICID), cards: make(map[netip.Addr]tcpip.NICID),
 		sockets: make(map[aborter]struct{}), listeners: make(map[*listener]struct{}),
 	}
 	if opts.Clock == nil {
@@ -148,6 +152,7 @@ func (m *Machine) close() {
 	for _, s := range open {
 		s.abort()
 	}
+	m.files.Close()
 	m.stack.Close()
 	// Stack.Wait would wait for the links with its lock held, for which a frame that is being delivered may wait.
 	for _, id := range m.ids {
