@@ -65,6 +65,9 @@ func (c *compiler) gateway(n *node, f family) *nextHop {
 	most := 0
 	for _, out := range n.ports {
 		for _, p := range out.network.ports {
+			if !p.node.passes(out.network, f) {
+				continue // most nodes: they lead nowhere
+			}
 			leads := 0
 			for on := range c.beyond(side{p, f}) {
 				if !own[on] {
