@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -39,13 +40,32 @@ func table() []entry {
 		{syscall.ENOTCONN, "ENOTCONN", "the socket is not connected"},
 		{syscall.EINVAL, "EINVAL", "the call does not fit the socket or the address"},
 		{syscall.EAFNOSUPPORT, "EAFNOSUPPORT", "this machine does not speak this kind of address"},
-		{syscall.ENOENT, "ENOENT", "there is no such file: nobody made this socket"},
+		{syscall.EAGAIN, "EAGAIN", "it cannot be done without waiting"},
+		{syscall.ENOENT, "ENOENT", "there is no such file or folder"},
+		{syscall.ENOTDIR, "ENOTDIR", "a part of the path is a file where it should be a folder"},
+		{syscall.EEXIST, "EEXIST", "there is a file of this name already"},
+		{syscall.ENOTEMPTY, "ENOTEMPTY", "the folder has files in it"},
+		{syscall.EROFS, "EROFS", "the folder is part of a file system that cannot be written to"},
+		{syscall.EPROTOTYPE, "EPROTOTYPE", "the socket at this path is of another type: a stream is no datagram socket"},
 		{os.ErrDeadlineExceeded, "ETIMEDOUT", late},
 		{context.DeadlineExceeded, "ETIMEDOUT", late},
 		{context.Canceled, "", "it was called off before it ended"},
 		{net.ErrClosed, "", "this end had closed the socket"},
 		{io.ErrUnexpectedEOF, "", "the other end closed the connection in the middle"},
 		{io.EOF, "", "the other end closed the connection"},
+	}
+}
+
+// unixTable has what errors mean where sockets are files, as far as that is something else. It is searched first then.
+func unixTable() []entry {
+	return []entry{
+		{syscall.ECONNREFUSED, "ECONNREFUSED", "the file is there, but nobody listens on it: its server has ended, or it is no socket"},
+		{syscall.ENOENT, "ENOENT", "there is no such file: the server was not started, or the path is wrong"},
+		{syscall.EADDRINUSE, "EADDRINUSE", "there is a file at this path already: of a server that runs, of one that has ended, or another file"},
+		{syscall.EACCES, "EACCES", "the mode of the socket file, or of a folder on the way to it, forbids it to this user"},
+		{syscall.EAGAIN, "EAGAIN", "as many connections wait to be accepted as may: the server does not keep up"},
+		{syscall.ECONNRESET, "ECONNRESET", "the other end closed the connection without having read everything"},
+		{syscall.EINVAL, "EINVAL", "the path is longer than the address of a socket has room for (107 bytes on Linux)"},
 	}
 }
 
@@ -70,7 +90,12 @@ func find(err error) entry {
 	if err == nil {
 		return entry{}
 	}
-	for _, e := range table() {
+	entries := table()
+	var op *net.OpError
+	if errors.As(err, &op) && strings.HasPrefix(op.Net, "unix") {
+		entries = append(unixTable(), entries...)
+	}
+	for _, e := range entries {
 		if errors.Is(err, e.err) {
 			return e
 		}

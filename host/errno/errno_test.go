@@ -42,6 +42,20 @@ func TestName(t *testing.T) {
 	}
 }
 
+// Where sockets are files, the same error means something else.
+func TestMeaningOfUnixSockets(t *testing.T) {
+	for _, number := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EADDRINUSE, syscall.EACCES, syscall.ENOENT, syscall.EAGAIN} {
+		plain := os.NewSyscallError("connect", number)
+		unix := fmt.Errorf("chat: %w", &net.OpError{Op: "dial", Net: "unix", Err: plain})
+		if Name(unix) != Name(plain) || Meaning(unix) == Meaning(plain) || Meaning(unix) == "" {
+			t.Errorf("%s: on a Unix socket %s, %q", Name(plain), Name(unix), Meaning(unix))
+		}
+	}
+	if err := (&net.OpError{Op: "dial", Net: "unix", Err: context.Canceled}); Meaning(err) != Meaning(context.Canceled) {
+		t.Errorf("canceled: %q", Meaning(err))
+	}
+}
+
 func TestEveryNameIsTheSystems(t *testing.T) {
 	for _, e := range table() {
 		if e.meaning == "" {

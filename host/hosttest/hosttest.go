@@ -77,6 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) Pair) {
 		{"TCP/EphemeralPorts", tcpEphemeralPorts},
 		{"TCP/Wildcard", tcpWildcard},
 		{"TCP/LoopbackOnly", tcpLoopbackOnly},
+		{"TCP/Backlog", tcpBacklog},
 		{"TCP/Conn", tcpConn},
 		{"UDP/Boundaries", udpBoundaries},
 		{"UDP/Refused", udpRefused},

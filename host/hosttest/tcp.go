@@ -246,3 +246,35 @@ func tcpLoopbackOnly(ctx context.Context, t *testing.T, p Pair, f family) {
 	_, err = p.A.Dial(ctx, "tcp", netip.AddrPortFrom(f.B, port.Port()).String())
 	wantError(t, "dial a server that is bound to the loopback address", err, syscall.ECONNREFUSED)
 }
+
+// tcpBacklog: who comes when as many wait to be accepted as may gets no answer, and is let in when there is room. One or two
+// may pass while the handshakes of others are under way.
+func tcpBacklog(ctx context.Context, t *testing.T, p Pair, f family) {
+	server, ok := p.B.(host.Backlog)
+	if !ok {
+		t.Skip("the host has no Backlog")
+	}
+	l, err := server.ListenBacklog(ctx, f.tcp, f.listenAddr(f.B), 1)
+	must(t, "listen", err)
+	t.Cleanup(func() { l.Close() })
+	const few = 6
+	let := 0
+	for ; let < few; let++ {
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		c, err := p.A.Dial(short, f.tcp, l.Addr().String())
+		cancel()
+		if err != nil {
+			wantError(t, "dial when the queue is full", err, context.DeadlineExceeded)
+			break
+		}
+		guard(t, c)
+	}
+	if let < 2 || let == few {
+		t.Errorf("%d of %d clients were let in with a backlog of 1, want 2 or a few more", let, few)
+	}
+	for range let {
+		accept(t, l)
+	}
+	dial(ctx, t, p.A, f.tcp, l.Addr().String())
+	accept(t, l)
+}

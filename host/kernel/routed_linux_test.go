@@ -248,6 +248,11 @@ func (h nsHost) Listen(ctx context.Context, network, addr string) (l net.Listene
 	return l, err
 }
 
+func (h nsHost) ListenBacklog(ctx context.Context, network, addr string, backlog int) (l net.Listener, err error) {
+	err = h.ns.do(func() (err error) { l, err = h.Host.ListenBacklog(ctx, network, addr, backlog); return err })
+	return l, err
+}
+
 func (h nsHost) ListenPacket(ctx context.Context, network, addr string) (c net.PacketConn, err error) {
 	err = h.ns.do(func() (err error) { c, err = h.Host.ListenPacket(ctx, network, addr); return err })
 	return c, err

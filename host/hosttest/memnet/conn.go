@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"scenario/host/unixmem"
 )
 
 // conn is one end of a TCP connection. Both ends share the monitor.
@@ -145,8 +147,8 @@ func (c *conn) setDeadlines(at time.Time, deadlines ...*time.Time) error {
 	return nil
 }
 
-// backlog is how many connections wait to be accepted; who comes when it is full gets no answer.
-const backlog = 4096
+// backlog is how many connections wait to be accepted, less one, unless it is said; who comes then gets no answer.
+const backlog = unixmem.Backlog
 
 // listener is a TCP socket that listens.
 type listener struct {

@@ -18,6 +18,8 @@ import (
 
 	"scenario/event"
 	"scenario/host"
+	"scenario/host/local"
+	"scenario/host/unixmem"
 )
 
 // Host is one machine. It keeps the events that it tells.
@@ -30,6 +32,7 @@ type Host struct {
 	net     *Net
 	name    string
 	addrs   []netip.Addr
+	files   *unixmem.Machine
 	log     *slog.Logger
 	sources atomic.Uint64
 
@@ -42,8 +45,10 @@ type Host struct {
 }
 
 var (
-	_ host.Host      = (*Host)(nil)
-	_ host.Resolving = (*Host)(nil)
+	_ host.Host       = (*Host)(nil)
+	_ host.Resolving  = (*Host)(nil)
+	_ host.Backlog    = (*Host)(nil)
+	_ host.FileSystem = (*Host)(nil)
 )
 
 // firstPort is the first of the ports that a host chooses itself (RFC 6335, section 6).
@@ -125,6 +130,12 @@ func (h *Host) Interfaces() ([]host.Interface, error) {
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if network == "unix" {
+		if err := local.CheckAddr("dial", network, addr, network); err != nil {
+			return nil, err
+		}
+		return h.files.Dial(ctx, network, addr)
+	}
 	to, err := parse(network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s %q: %w", network, addr, err)
@@ -173,12 +184,25 @@ func (h *Host) connect(source netip.Addr, to netip.AddrPort) (*conn, error) {
 	return near, nil
 }
 
-// Listen implements [host.Host] for tcp.
-func (h *Host) Listen(_ context.Context, network, addr string) (net.Listener, error) {
-	if isUDP(network) {
+// Listen implements [host.Host].
+func (h *Host) Listen(ctx context.Context, network, addr string) (net.Listener, error) {
+	return h.ListenBacklog(ctx, network, addr, backlog)
+}
+
+// ListenBacklog implements [host.Backlog].
+func (h *Host) ListenBacklog(_ context.Context, network, addr string, backlog int) (net.Listener, error) {
+	switch {
+	case backlog < 0:
+		return nil, fmt.Errorf("listen %s %q: a backlog of %d", network, addr, backlog)
+	case isUDP(network):
 		return nil, fmt.Errorf("listen %s %q: this host has no such network", network, addr)
+	case network == "unix":
+		if err := local.CheckAddr("listen", network, addr, network); err != nil {
+			return nil, err
+		}
+		return h.files.Listen(network, addr, backlog)
 	}
-	l := &listener{host: h, network: network, queue: newQueue[*conn](backlog)}
+	l := &listener{host: h, network: network, queue: newQueue[*conn](backlog + 1)}
 	var err error
 	l.bound, err = h.listen(network, addr, l)
 	if err != nil {

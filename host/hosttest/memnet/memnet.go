@@ -9,7 +9,7 @@
 //   - A host that does not exist is unreachable at once, not after the seconds in which a router asks for it.
 //   - A connection takes no time, a datagram [Latency]; none is lost before the socket that it is for.
 //   - Whoever writes to an end that was closed is told at once.
-//   - There is no ICMP echo and no Unix socket, and a host has no storage.
+//   - There is no ICMP echo, and a host has no storage.
 //
 // Nothing runs between calls but the timers of datagrams under way, and nobody waits with a lock: time in a bubble goes on.
 // A Net and its hosts may be older than the bubble; sockets may not.
@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"scenario/event"
+	"scenario/host/unixmem"
 )
 
 // Latency is how long a datagram is under way.
@@ -52,7 +53,7 @@ func NewWindow(bytes int) *Net {
 
 // Host returns the host of a name, which it makes the first time. An address, other than loopback, is of one host.
 func (n *Net) Host(name string, addrs ...string) *Host {
-	h := &Host{net: n, name: name, sockets: make(map[endpoint]receiver), lastPort: firstPort - 1}
+	h := &Host{net: n, name: name, files: unixmem.New(nil), sockets: make(map[endpoint]receiver), lastPort: firstPort - 1}
 	h.log = event.NewLogger(name, event.SinkFunc(h.record))
 	for _, text := range addrs {
 		h.addrs = append(h.addrs, netip.MustParseAddr(text))

@@ -34,6 +34,12 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestUnixSockets(t *testing.T) {
+	hosttest.RunUnix(t, func(*testing.T) hosttest.UnixHost {
+		return hosttest.UnixHost{Host: memnet.New().Host("a", "10.0.0.1"), Folder: "/run"}
+	})
+}
+
 // In a bubble a datagram takes the latency, and whoever waits for what never comes waits in virtual time.
 func TestVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
