@@ -29,6 +29,7 @@ const Name = "chat"
 // Options are what a scenario says under a node's "chat" key.
 type Options struct {
 	Listen    string        `json:"listen,omitempty" jsonschema_description:"serve a room on this IP:port, or on :port for every address of the node; default: the node is a client only"`
+	Pair      string        `json:"pair,omitempty" jsonschema_description:"two people talk over one connection, without a room: in turns, where who said a line waits for the other's, or both at once. The one who listens talks to one at a time; default: a room" jsonschema:"enum=turns,enum=both"`
 	Names     string        `json:"names,omitempty" jsonschema_description:"whether the room asks for a name first, or gives everybody one (guest1, guest2 …)" jsonschema:"enum=asked,enum=given,default=asked"`
 	Leave     string        `json:"leave,omitempty" jsonschema_description:"the line by which a member leaves" jsonschema:"default=exit"`
 	History   int           `json:"history,omitempty" jsonschema_description:"how many of the latest messages who joins is told" jsonschema:"minimum=0,maximum=1000,default=0"`
@@ -50,7 +51,7 @@ func defaultOptions() Options { return Options{Names: namesAsked, Leave: "exit",
 func Kind() role.Kind {
 	return role.Kind{
 		Name:    Name,
-		Doc:     "A chat over TCP: a node that listens serves a room, and every node with the role can join one.",
+		Doc:     "A chat over TCP: a node that listens serves a room, and every node with the role can join one; or two people talk to each other without a room.",
 		Options: Options{},
 		Short:   "listen",
 		Actions: []role.Action{
@@ -74,6 +75,10 @@ func Kind() role.Kind {
 
 func (o Options) check() error {
 	switch {
+	case o.Pair != "" && o.Pair != pairTurns && o.Pair != pairBoth:
+		return fmt.Errorf("pair: %q is neither %s nor %s", o.Pair, pairTurns, pairBoth)
+	case o.Pair != "" && (o.History > 0 || o.Heartbeat > 0 || o.Limit > 0 || o.Quiet):
+		return errors.New("pair: history, heartbeat, limit and quiet are a room's, and two people who talk to each other have none")
 	case o.Names != namesAsked && o.Names != namesGiven:
 		return fmt.Errorf("names: %q is neither %s nor %s", o.Names, namesAsked, namesGiven)
 	case o.Leave == "" || strings.ContainsFunc(o.Leave, unicode.IsControl) || len(o.Leave) > maxLine:
@@ -120,7 +125,7 @@ type chat struct {
 var _ role.Actor = (*chat)(nil)
 
 func newChat(o Options, newLookup func(host.Host) lookup) *chat {
-	return &chat{options: o, newLookup: newLookup, client: newClient(o.Leave)}
+	return &chat{options: o, newLookup: newLookup, client: newClient(o)}
 }
 
 // Serve implements [role.Role].
@@ -132,7 +137,11 @@ func (c *chat) Serve(ctx context.Context, h host.Host, ready func()) error {
 		return nil
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, h, c.options, ready) })
+	if c.options.Pair != "" {
+		group.Go(func() error { return c.client.servePair(ctx, h, ready) })
+	} else {
+		group.Go(func() error { return serve(ctx, h, c.options, ready) })
+	}
 	group.Go(func() error { c.client.serve(ctx); return nil })
 	return group.Wait()
 }
@@ -143,11 +152,11 @@ func (c *chat) Do(ctx context.Context, h host.Host, action string, args json.Raw
 	case "join":
 		return act(args, defaultJoin(), func(a JoinArgs) (any, error) { return c.client.join(ctx, h, a) })
 	case "say":
-		return act(args, SayArgs{}, func(a SayArgs) (any, error) { return c.client.say(ctx, a) })
+		return act(args, defaultSay(), func(a SayArgs) (any, error) { return c.client.say(ctx, a) })
 	case "hear":
 		return act(args, defaultHear(), func(a HearArgs) (any, error) { return c.client.hear(ctx, a) })
 	case "leave":
-		return act(args, LeaveArgs{}, func(a LeaveArgs) (any, error) { return c.client.leave(ctx, a) })
+		return act(args, defaultLeave(), func(a LeaveArgs) (any, error) { return c.client.leave(ctx, a) })
 	}
 	return nil, fmt.Errorf("no such action: %s", action)
 }

@@ -48,13 +48,18 @@ func listening() Options {
 
 func inWorldOf(t *testing.T, room Options, test func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: memnet.NewWindow(1)}
-		w.ctx, w.cancel = context.WithCancel(t.Context())
+		w := newWorld(t, memnet.NewWindow(1))
 		w.person("10.0.0.1", room)
 		test(t, w)
 		w.cancel()
 		w.served.Wait()
 	})
+}
+
+func newWorld(t *testing.T, net *memnet.Net) *world {
+	w := &world{t: t, net: net}
+	w.ctx, w.cancel = context.WithCancel(t.Context())
+	return w
 }
 
 func (w *world) Record(r event.Record) {

@@ -17,8 +17,8 @@ import (
 
 // JoinArgs are the arguments of the action join.
 type JoinArgs struct {
-	Server  string        `json:"server" jsonschema_description:"host:port of the room; the host is a name or an IP address" jsonschema:"required"`
-	Name    string        `json:"name" jsonschema_description:"the name to be known by; the server says what is wrong with it" jsonschema:"required"`
+	Server  string        `json:"server" jsonschema_description:"host:port of the room, or of the other person; the host is a name or an IP address" jsonschema:"required"`
+	Name    string        `json:"name,omitempty" jsonschema_description:"the name to be known by; the server says what is wrong with it; where names are given, or two talk to each other, leave it out"`
 	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"give up after so long; 0: only with the step" jsonschema:"default=5s"`
 }
 
@@ -36,7 +36,8 @@ type JoinResult struct {
 
 // SayArgs are the arguments of the action say.
 type SayArgs struct {
-	Text string `json:"text" jsonschema_description:"one line" jsonschema:"required"`
+	Text    string        `json:"text" jsonschema_description:"one line" jsonschema:"required"`
+	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"give up after so long, where the turn is the other's or the network takes no more; 0: only with the step" jsonschema:"default=10s"`
 }
 
 // SayResult is what came of the action say.
@@ -67,7 +68,8 @@ type HearResult struct {
 
 // LeaveArgs are the arguments of the action leave.
 type LeaveArgs struct {
-	Word string `json:"word,omitempty" jsonschema_description:"the room's word to leave by; default: the node's option leave"`
+	Word    string        `json:"word,omitempty" jsonschema_description:"the room's word to leave by; default: the node's option leave"`
+	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"give up after so long; 0: only with the step" jsonschema:"default=10s"`
 }
 
 // LeaveResult is what came of the action leave.
@@ -79,6 +81,10 @@ type LeaveResult struct {
 }
 
 func defaultJoin() JoinArgs { return JoinArgs{Timeout: role.Duration(5 * time.Second)} }
+
+func defaultSay() SayArgs { return SayArgs{Timeout: role.Duration(10 * time.Second)} }
+
+func defaultLeave() LeaveArgs { return LeaveArgs{Timeout: role.Duration(10 * time.Second)} }
 
 func defaultHear() HearArgs {
 	return HearArgs{Kind: string(lineMessage), Timeout: role.Duration(10 * time.Second)}
@@ -93,17 +99,20 @@ const (
 
 // client is the person of a node, who is in one room at a time.
 type client struct {
-	lookup    lookup // from the start of Serve
-	leaveWord string
-	sessions  chan *session
-	stopped   chan struct{}
+	options  Options
+	lookup   lookup // from the start of Serve
+	sessions chan *session
+	stopped  chan struct{}
 
 	mu      sync.Mutex
-	current *session // the last that was joined; nil before the first
+	current *session      // the last that was joined; nil before the first
+	news    chan struct{} // closed and replaced whenever current changes
 }
 
-func newClient(leaveWord string) *client {
-	return &client{leaveWord: leaveWord, sessions: make(chan *session), stopped: make(chan struct{})}
+func newClient(o Options) *client {
+	return &client{
+		options: o, sessions: make(chan *session), stopped: make(chan struct{}), news: make(chan struct{}),
+	}
 }
 
 // serve keeps sessions receiving until ctx ends, and returns when all have ended.
@@ -139,7 +148,14 @@ func (c *client) join(ctx context.Context, h host.Host, args JoinArgs) (any, err
 	conn, err := sock.Dialer{Host: h, Lookup: c.lookup}.Dial(limited, target)
 	if err == nil {
 		result.Local, result.Remote = conn.Local(), conn.Remote()
-		result.Joined, result.Answer, err = c.enter(limited, newSession(h.Log(), conn, args))
+		if c.options.Pair == "" {
+			s := newSession(h.Log(), conn, args)
+			result.Joined, result.Answer, err = c.enter(limited, s, args.Name)
+			result.Name = s.self()
+		} else {
+			err = c.call(limited, newPair(h.Log(), conn, c.options, event.SideClient, args.Server))
+			result.Joined = err == nil
+		}
 	}
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -153,24 +169,47 @@ func (c *client) join(ctx context.Context, h host.Host, args JoinArgs) (any, err
 	return result, nil
 }
 
-// enter gives the server the session's name and waits for what it says to that.
-func (c *client) enter(ctx context.Context, s *session) (joined bool, answer string, err error) {
+// begin has a session receive.
+func (c *client) begin(ctx context.Context, s *session) (err error) {
 	select {
 	case c.sessions <- s:
+		return nil
 	case <-c.stopped:
 		err = context.Canceled
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+	_ = s.conn.CloseFor("not joined")
+	return err
+}
+
+// call begins to talk to one other person.
+func (c *client) call(ctx context.Context, s *session) error {
+	if err := c.begin(ctx, s); err != nil {
+		return err
+	}
+	err := c.enterAs(s)
 	if err != nil {
 		_ = s.conn.CloseFor("not joined")
+	}
+	return err
+}
+
+// enter gives the server a name for the session and waits for what it says to that.
+func (c *client) enter(ctx context.Context, s *session, name string) (joined bool, answer string, err error) {
+	if err := c.begin(ctx, s); err != nil {
 		return false, "", err
 	}
 	var l line
-	if err = s.send(ctx, s.name); err == nil {
-		l, err = s.await(ctx, func(l line) bool {
-			return l.kind == lineRefusal || l.kind == lineJoin && l.name == s.name
-		})
+	if name == "" { // the room gives it, or asks for it
+		l, err = s.await(ctx, func(l line) bool { return l.kind == lineJoin || l.kind == lineRemark })
+	}
+	if err == nil && l.kind != lineJoin {
+		if err = s.send(ctx, name); err == nil {
+			l, err = s.await(ctx, func(l line) bool {
+				return l.kind == lineRefusal || l.kind == lineJoin && l.name == name
+			})
+		}
 	}
 	if err == nil && l.kind == lineJoin {
 		err = c.enterAs(s)
@@ -190,41 +229,75 @@ func (c *client) enterAs(s *session) error {
 		return errors.New("another join was faster")
 	}
 	c.current = s
+	close(c.news)
+	c.news = make(chan struct{})
 	return nil
+}
+
+// awaits says whether somebody may yet come to talk to this node.
+func (c *client) awaits() bool { return c.options.Pair != "" && c.options.Listen != "" }
+
+// present returns the session that the client is in. Where somebody may yet come, it waits for that.
+func (c *client) present(ctx context.Context) (*session, error) {
+	for {
+		s, news := c.last()
+		switch {
+		case s != nil && s.over() == nil:
+			return s, nil
+		case !c.awaits():
+			return nil, errNotInRoom
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // session returns the session that the client is in.
 func (c *client) session() (*session, error) {
-	s := c.last()
+	s, _ := c.last()
 	if s == nil || s.over() != nil {
 		return nil, errNotInRoom
 	}
 	return s, nil
 }
 
-// last returns the session that was joined last, whether it goes on or not.
-func (c *client) last() *session {
+// last returns the session that was joined last, whether it goes on or not, and what is closed when there is another.
+func (c *client) last() (*session, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.current
+	return c.current, c.news
 }
 
 func (c *client) say(ctx context.Context, args SayArgs) (any, error) {
 	switch {
 	case args.Text == "" || strings.ContainsAny(args.Text, "\r\n"):
 		return nil, errors.New("text is one line, and not empty")
-	case args.Text == c.leaveWord:
-		return nil, fmt.Errorf("%q is the word to leave by: use the action leave", c.leaveWord)
+	case args.Text == c.options.Leave:
+		return nil, fmt.Errorf("%q is the word to leave by: use the action leave", c.options.Leave)
 	}
-	s := c.last()
-	if s == nil {
+	limited, cancel := within(ctx, args.Timeout)
+	defer cancel()
+	s, _ := c.last()
+	var err error
+	if c.awaits() {
+		s, err = c.present(limited)
+	} else if s == nil {
 		return nil, errNotInRoom
 	}
-	err := s.say(ctx, args.Text)
+	if err == nil {
+		err = s.say(limited, args.Text)
+	}
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return SayResult{Name: s.name, Text: args.Text, Sent: err == nil, Outcome: sock.OutcomeOf(phaseSay, err)}, nil
+	result := SayResult{Text: args.Text, Sent: err == nil, Outcome: sock.OutcomeOf(phaseSay, err)}
+	if s != nil {
+		result.Name = s.self()
+	}
+	return result, nil
 }
 
 func (c *client) hear(ctx context.Context, args HearArgs) (any, error) {
@@ -233,14 +306,13 @@ func (c *client) hear(ctx context.Context, args HearArgs) (any, error) {
 	default:
 		return nil, fmt.Errorf("kind %q is not message, join, leave or refusal", args.Kind)
 	}
-	s := c.last()
-	if s == nil {
+	if s, _ := c.last(); s == nil && !c.awaits() {
 		return nil, errNotInRoom
 	}
 	limited, cancel := within(ctx, args.Timeout)
 	defer cancel()
 	start := time.Now()
-	l, err := s.await(limited, func(l line) bool {
+	l, err := c.await(limited, func(l line) bool {
 		return string(l.kind) == args.Kind && strings.Contains(l.text, args.Text) && (args.From == "" || l.name == args.From)
 	})
 	result := HearResult{Heard: err == nil, Kind: args.Kind, From: l.name, Text: l.text, Waited: time.Since(start).Seconds()}
@@ -256,16 +328,36 @@ func (c *client) hear(ctx context.Context, args HearArgs) (any, error) {
 	return result, nil
 }
 
+// await takes the first line that matches from the session, or from those that follow where somebody may yet come.
+func (c *client) await(ctx context.Context, match func(line) bool) (line, error) {
+	for {
+		s, news := c.last()
+		if s != nil {
+			l, err := s.await(ctx, match)
+			if err == nil || ctx.Err() != nil || !c.awaits() {
+				return l, err
+			}
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return line{}, ctx.Err()
+		}
+	}
+}
+
 func (c *client) leave(ctx context.Context, args LeaveArgs) (any, error) {
 	s, err := c.session()
 	if err != nil {
 		return nil, err
 	}
-	err = s.leave(ctx, cmp.Or(args.Word, c.leaveWord))
+	limited, cancel := within(ctx, args.Timeout)
+	defer cancel()
+	err = s.leave(limited, cmp.Or(args.Word, c.options.Leave))
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return LeaveResult{Server: s.server, Name: s.name, Left: err == nil, Outcome: sock.OutcomeOf(phaseLeave, err)}, nil
+	return LeaveResult{Server: s.server, Name: s.self(), Left: err == nil, Outcome: sock.OutcomeOf(phaseLeave, err)}, nil
 }
 
 // within returns a context that ends after limit at the latest; 0 is no limit.
@@ -274,23 +366,4 @@ func within(ctx context.Context, limit role.Duration) (context.Context, context.
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, time.Duration(limit))
-}
-
-// tell emits the event of a server's line, as the client sees it.
-func (s *session) tell(l line) {
-	ctx := s.conn.Context()
-	switch l.kind {
-	case lineMessage:
-		event.Emit(ctx, s.log, event.ChatMessage{Side: event.SideClient, Name: l.name, Text: l.text})
-	case lineJoin:
-		joined := event.ChatJoin{Side: event.SideClient, Name: l.name}
-		if l.name == s.name {
-			joined.Remote = s.conn.Remote()
-		}
-		event.Emit(ctx, s.log, joined)
-	case lineLeave:
-		event.Emit(ctx, s.log, event.ChatLeave{Side: event.SideClient, Name: l.name, Reason: l.text})
-	case lineRefusal:
-		s.log.Info("refused by the server", "role", Name, "server", s.server, "why", l.text)
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -25,13 +26,15 @@ var errLeft = errors.New("the room was left")
 type session struct {
 	conn   *sock.Conn
 	log    *slog.Logger
-	server string // as written
-	name   string
+	server string        // as written
+	name   string        // under mu until the room is joined
+	pair   *pair         // nil: in a room
 	done   chan struct{} // closed when nothing more will be received
 
 	mu      sync.Mutex
 	kept    []line        // what was received and not awaited yet, oldest first
 	news    chan struct{} // closed and replaced whenever kept or ended changes
+	told    bool          // a line
 	joined  bool
 	leaving bool
 	ended   error // why nothing more will be received
@@ -51,21 +54,41 @@ func (s *session) receive(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.CloseFor(stopped) })
 	defer stop()
 	lines := newLineReader(s.conn, maxServerLine)
-	for {
+	for s.mayRead(ctx) {
 		text, err := lines.next()
 		var bad badLine
 		switch {
 		case errors.As(err, &bad):
-			s.log.Info("a line of the server is passed over", "role", Name, "server", s.server, "why", bad.Error())
+			s.log.Info("a line is passed over", "role", Name, "remote", s.conn.Remote(), "why", bad.Error())
+			continue
 		case err != nil:
 			s.finish(err)
 			return
+		}
+		l, left := s.parse(text)
+		switch {
+		case left:
+			s.finish(errOtherLeft)
+			return
+		case l.kind == lineAsk:
+			_, _ = s.conn.Write([]byte("\n")) // an error is the next read's too
 		default:
-			l := parseLine(text)
+			s.learn(l)
 			s.tell(l)
 			s.keep(l)
 		}
 	}
+	s.finish(net.ErrClosed)
+}
+
+// learn takes the name that the room gives to one that has none: what such a room says first is who joined.
+func (s *session) learn(l line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.name == "" && !s.told && l.kind == lineJoin {
+		s.name = l.name
+	}
+	s.told = true
 }
 
 // keep stores a line and wakes who waits for one.
@@ -79,6 +102,9 @@ func (s *session) keep(l line) {
 		s.kept = s.kept[1:]
 	}
 	s.kept = append(s.kept, l)
+	if s.pair != nil && l.kind == lineMessage {
+		s.pair.heard++
+	}
 	s.wake()
 }
 
@@ -88,25 +114,57 @@ func (s *session) wake() {
 	s.news = make(chan struct{})
 }
 
-// finish closes the connection, which ended with err, and tells that the person is no more in the room.
+// finish closes the connection, which ended with err, and tells who is no more in the room.
 func (s *session) finish(err error) {
 	s.mu.Lock()
-	joined, reason, end := s.joined, "", "left"
-	s.ended = errLeft
-	if !s.leaving {
+	joined, leaving, reason, end := s.joined, s.leaving, "", endLeft
+	switch {
+	case leaving:
+		s.ended = errLeft
+	case errors.Is(err, errOtherLeft):
+		s.ended = err
+	default:
 		reason = lossOf(err)
 		end = reason
 		s.ended = err
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && s.pair == nil {
 			s.ended = errors.New("the server closed the connection")
+		} else if errors.Is(err, io.EOF) {
+			s.ended = errors.New("the other closed the connection")
+		}
+	}
+	gone := line{kind: lineLeave, name: s.name, text: reason}
+	if s.pair != nil {
+		gone.name = s.pair.self
+		if !leaving {
+			gone.name = s.pair.other
+			s.kept = append(s.kept, gone)
 		}
 	}
 	s.wake()
 	s.mu.Unlock()
 	if joined {
-		event.Emit(s.conn.Context(), s.log, event.ChatLeave{Side: event.SideClient, Name: s.name, Reason: reason})
+		event.Emit(s.conn.Context(), s.log, event.ChatLeave{Side: s.side(), Name: gone.name, Reason: reason})
 	}
 	_ = s.conn.CloseFor(end)
+}
+
+// side is this end's, in events.
+func (s *session) side() string {
+	if s.pair != nil {
+		return s.pair.side
+	}
+	return event.SideClient
+}
+
+// self is what this end is called.
+func (s *session) self() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pair != nil {
+		return s.pair.self
+	}
+	return s.name
 }
 
 // over says why nothing more will be received; nil while the session goes on.
@@ -149,7 +207,7 @@ func (s *session) send(ctx context.Context, text string) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Unix(1, 0)) })
 	_, err := io.WriteString(s.conn, text+"\n")
 	if !stop() { // the deadline is set, or about to be
-		_ = s.conn.CloseFor("the server does not read")
+		_ = s.conn.CloseFor("the other end does not read")
 		return ctx.Err()
 	}
 	return err
@@ -160,12 +218,18 @@ func (s *session) say(ctx context.Context, text string) error {
 	if err := s.over(); err != nil {
 		return err
 	}
-	event.Emit(s.conn.Context(), s.log, event.ChatMessage{Side: event.SideClient, Name: s.name, Text: text})
+	if err := s.takeTurn(ctx); err != nil {
+		return err
+	}
+	event.Emit(s.conn.Context(), s.log, event.ChatMessage{Side: s.side(), Name: s.self(), Text: text})
 	return s.send(ctx, text)
 }
 
-// leave sends the word to leave by and waits for the server to close the connection.
+// leave sends the word to leave by and waits for the other end to close the connection.
 func (s *session) leave(ctx context.Context, word string) error {
+	if err := s.takeTurn(ctx); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	s.leaving = true
 	s.mu.Unlock()
@@ -176,7 +240,26 @@ func (s *session) leave(ctx context.Context, word string) error {
 	case <-s.done:
 		return nil
 	case <-ctx.Done():
-		_ = s.conn.CloseFor("the server does not answer")
+		_ = s.conn.CloseFor("the other end does not answer")
 		return ctx.Err()
+	}
+}
+
+// tell emits the event of a line that was received.
+func (s *session) tell(l line) {
+	ctx := s.conn.Context()
+	switch l.kind {
+	case lineMessage:
+		event.Emit(ctx, s.log, event.ChatMessage{Side: s.side(), Name: l.name, Text: l.text})
+	case lineJoin:
+		joined := event.ChatJoin{Side: event.SideClient, Name: l.name}
+		if l.name == s.name {
+			joined.Remote = s.conn.Remote()
+		}
+		event.Emit(ctx, s.log, joined)
+	case lineLeave:
+		event.Emit(ctx, s.log, event.ChatLeave{Side: event.SideClient, Name: l.name, Reason: l.text})
+	case lineRefusal:
+		s.log.Info("refused by the server", "role", Name, "server", s.server, "why", l.text)
 	}
 }
