@@ -106,8 +106,9 @@ func (a *App) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, command.CommandPath())
 	})
-	root.AddCommand(a.upCommand(), a.testCommand(), a.psCommand(), a.logsCommand(), a.execCommand(), a.proxyCommand(),
-		a.downCommand(), a.validateCommand(), a.planCommand(), a.lsCommand(), a.reportCommand(), a.schemaCommand(), a.ownerCommand())
+	root.AddCommand(a.upCommand(), a.testCommand(), a.psCommand(), a.logsCommand(), a.execCommand(), a.connectCommand(),
+		a.chatCommand(), a.proxyCommand(), a.downCommand(), a.validateCommand(), a.planCommand(), a.lsCommand(),
+		a.reportCommand(), a.schemaCommand(), a.ownerCommand())
 	for _, agent := range a.Agents {
 		root.AddCommand(agent.command())
 	}

@@ -124,13 +124,17 @@ func (r *fakeRun) Exec(ctx context.Context, _ string, command engine.Command) (i
 	return 0, engine.ErrNoPrograms
 }
 
-// Dial implements [engine.Inside] with this machine's network, where web.example is the machine itself.
+// Dial implements [engine.Inside] with this machine's network, where web.example and 10.0.0.0/8 are the machine itself.
 func (r *fakeRun) Dial(ctx context.Context, _, network, addr string) (net.Conn, error) {
-	if host, _, err := net.SplitHostPort(addr); err != nil || host == "nosuch.example" {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "nosuch.example" {
 		return nil, &net.DNSError{Err: "no such name", Name: host, IsNotFound: true}
 	}
+	if host == "web.example" || strings.HasPrefix(host, "10.") {
+		host = "127.0.0.1"
+	}
 	var dialer net.Dialer
-	return dialer.DialContext(ctx, network, strings.Replace(addr, "web.example", "127.0.0.1", 1))
+	return dialer.DialContext(ctx, network, net.JoinHostPort(host, port))
 }
 
 func (r *fakeRun) Sync(context.Context) error { return nil }
@@ -152,6 +156,10 @@ func (r *fakeRun) Stop(ctx context.Context) error {
 type (
 	toyOptions struct {
 		Color string `json:"color,omitempty"`
+	}
+	chatOptions struct {
+		Listen string `json:"listen,omitempty"`
+		Leave  string `json:"leave,omitempty"`
 	}
 	toySay struct {
 		Text  string   `json:"text,omitempty"`
@@ -182,6 +190,12 @@ func fakeKinds() []role.Kind {
 		Options: toyOptions{},
 		Short:   "color",
 		Actions: []role.Action{action("say"), action("hang"), action("break"), action("crash")},
+		New:     func(json.RawMessage) (role.Role, error) { return toyRole{}, nil },
+	}, {
+		Name:    chatRole,
+		Doc:     "Says where a room is.",
+		Options: chatOptions{},
+		Short:   "listen",
 		New:     func(json.RawMessage) (role.Role, error) { return toyRole{}, nil },
 	}}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"scenario/engine"
-	"scenario/internal/live"
 	"scenario/internal/near"
 	"scenario/internal/proxy"
 	"scenario/topology"
@@ -55,18 +54,9 @@ func (a *App) proxyInto(ctx context.Context, name, node, listen string) error {
 	if at.Addr, err = loopback("--listen", listen); err != nil {
 		return err
 	}
-	run, err := liveRun(ctx, name)
+	run, err := usableRun(ctx, name, node)
 	if err != nil {
 		return err
-	}
-	switch run.Info.State {
-	case live.NotAnswering:
-		return fmt.Errorf("run %s does not answer", run.Info.Name)
-	case live.Starting, live.Stopping:
-		return fmt.Errorf("run %s is %s: its nodes can be used while it is up", run.Info.Name, run.Info.State)
-	}
-	if err := knownNode(node, nodeNames(run.Info)); err != nil {
-		return fmt.Errorf("run %s: %w", run.Info.Name, err)
 	}
 	open, err := at.listen(ctx)
 	if err != nil {
@@ -100,10 +90,7 @@ type proxyAt struct {
 
 // proxiesAt reads the values of --proxy, NODE or NODE=ADDRESS:PORT.
 func proxiesAt(plan *topology.Plan, words []string) ([]proxyAt, error) {
-	var names []string
-	for _, node := range plan.Nodes {
-		names = append(names, node.Name)
-	}
+	names := planNodes(plan)
 	var proxies []proxyAt
 	for _, word := range words {
 		node, addr, given := strings.Cut(word, "=")

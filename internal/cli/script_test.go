@@ -88,6 +88,7 @@ func TestScripts(t *testing.T) {
 			"finish":      finish,
 			"code":        exitCode,
 			"fetch":       fetch,
+			"serve":       serve,
 		},
 	})
 }
