@@ -20,6 +20,8 @@ type run struct {
 	steps   []*step // in the plan's order; steps side by side follow the one that holds them
 	expects []expected
 	sides   sides
+	talks   map[*step][]part // sockets whose calls are told
+	drawn   map[callKey]bool // errors of theirs
 }
 
 // step is one step with what the run tells of it.
@@ -64,6 +66,7 @@ func newRun(rec *record.Recording) *run {
 	r.findSteps()
 	r.expects = expectations(r)
 	r.sides = join(r.who, r.records)
+	r.talks, r.drawn = r.parts(talks(r.who, r.sides, r.records))
 	return r
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -20,6 +21,7 @@ type teller struct {
 	asked []*question // of name servers by the step's clients
 	made  []*conn
 	sent  []*exchange
+	talks []part
 
 	phases    int
 	toldQuery map[*question]bool
@@ -31,7 +33,7 @@ type teller struct {
 func tell(r *run, s *step, n int, raw bool) section {
 	t := &teller{
 		run: r, step: s, room: bodyWidth(n), raw: raw,
-		asked: ofStep(s, r.sides.questions), made: ofStep(s, r.sides.conns), sent: ofStep(s, r.sides.exchanges),
+		asked: ofStep(s, r.sides.questions), made: ofStep(s, r.sides.conns), sent: ofStep(s, r.sides.exchanges), talks: r.talks[s],
 		toldQuery: make(map[*question]bool), toldConn: make(map[*conn]bool), toldName: make(map[string]bool),
 	}
 	title := in(strong, clean(s.ID))
@@ -125,12 +127,31 @@ func (t *teller) action() {
 	case isChat(t.step):
 		t.chat()
 	default:
+		t.drawn()
 		t.exchanges()
+		t.duets()
 	}
 	t.output()
+	if len(t.lines) == 0 {
+		t.outcome()
+	}
 	if result := bytes.TrimSpace(t.step.result); len(t.lines) == 0 && len(result) > 0 && string(result) != "null" && string(result) != "{}" {
 		t.note("", say("→ "+clean(string(result))))
 	}
+}
+
+// outcome tells what went wrong, where the step's result says so and nothing else does.
+func (t *teller) outcome() {
+	var result struct{ Phase, Errno, Error, Meaning string }
+	if json.Unmarshal(t.step.result, &result) != nil || result.Error == "" {
+		return
+	}
+	w := in(bad, clean(cmp.Or(result.Errno, briefly(result.Error))))
+	if result.Phase != "" {
+		w = say(clean(result.Phase) + ": ").add(w)
+	}
+	t.note("", w)
+	t.meaning("", result.Meaning)
 }
 
 // has says whether the step's records hold an event of type E.
@@ -167,6 +188,30 @@ func (t *teller) exchanges() {
 	t.closings(told)
 }
 
+// drawn marks the connections that duets will show, so that they are not told twice.
+func (t *teller) drawn() {
+	type key struct {
+		node, remote string
+		at           time.Time
+	}
+	shown := make(map[key]bool)
+	for _, p := range t.talks {
+		for _, c := range p.calls {
+			switch e := c.is.(type) {
+			case event.SocketConnect:
+				shown[key{c.Node, e.Remote, c.Time}] = true
+			case event.SocketError:
+				shown[key{c.Node, e.Remote, c.Time}] = true
+			}
+		}
+	}
+	for _, c := range t.made {
+		if shown[key{c.Node, c.remote, c.Time}] {
+			t.toldConn[c] = true
+		}
+	}
+}
+
 // attempts tells of connections that failed before that moment and are not told yet.
 func (t *teller) attempts(before time.Time) {
 	for _, c := range t.made {
@@ -193,7 +238,7 @@ func (t *teller) output() {
 // troubles tells of socket calls, other than connects, that failed.
 func (t *teller) troubles() {
 	for _, e := range pick[event.SocketError](t.step.records) {
-		if e.is.Op == "connect" {
+		if e.is.Op == "connect" || t.inDuet(e.Record) {
 			continue
 		}
 		w := in(bad, clean(e.is.Op+": "+cmp.Or(e.is.Errno, e.is.Error)))
@@ -203,6 +248,11 @@ func (t *teller) troubles() {
 		t.put(e.Time, "", w, "")
 		t.meaning("  ", e.is.Meaning)
 	}
+}
+
+// inDuet says whether duets show the event: in this step, or in another that it belongs to rather.
+func (t *teller) inDuet(r event.Record) bool {
+	return t.run.drawn[callKey{r.Node, r.Event, r.Time}]
 }
 
 // meaning explains what stands on the line above.

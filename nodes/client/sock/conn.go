@@ -24,7 +24,8 @@ type Conn struct {
 
 	mu                  sync.Mutex
 	outBytes, inBytes   int64
-	ended               error // the first error that ended a direction; io.EOF: the other end closed it
+	ended               error  // the first error that ended a direction; io.EOF: the other end closed it
+	told                string // the last error that was told
 	shutWrite, shutRead bool
 }
 
@@ -86,8 +87,8 @@ func (c *Conn) position(offset int64) int64 {
 	return offset
 }
 
-// failed tells of the first error that the network, not this end, is the cause of; of a datagram socket of each, since
-// they end nothing.
+// failed tells of the first error that the network, not this end, is the cause of, or where calls are told of each other
+// one too; of a datagram socket of each, since they end nothing.
 func (c *Conn) failed(op string, err error) {
 	if err == nil || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return
@@ -97,14 +98,18 @@ func (c *Conn) failed(op string, err error) {
 		return
 	}
 	c.mu.Lock()
-	news, offset := c.ended == nil, c.inBytes
-	if news {
+	eof, what, offset := errors.Is(err, io.EOF), op+" "+errno.Name(err), c.inBytes
+	news := c.ended == nil || c.telling.Calls && c.told != what && !eof
+	if c.ended == nil {
 		c.ended = err
+	}
+	if news {
+		c.told = what
 	}
 	c.mu.Unlock()
 	switch {
 	case !news:
-	case errors.Is(err, io.EOF):
+	case eof:
 		c.received(c.remote, nil, offset, true)
 	default:
 		c.fail(op, err, 0)
