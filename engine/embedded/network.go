@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -129,8 +130,13 @@ func (b *builder) joinHost(node *topology.Node, itf *topology.Interface, kick fu
 	if err != nil {
 		return nil, err
 	}
+	own := make([]netip.Addr, len(itf.Addresses))
+	for i, prefix := range itf.Addresses {
+		own[i] = prefix.Addr()
+	}
 	nic := soft.NewNIC(soft.NICOptions{
 		MAC: itf.MAC, MTU: itf.MTU, Resolve: true, Scheduler: b.scheduler, Delivered: kick, Accept: accept,
+		Addresses: own,
 	})
 	up, err := b.join(node, itf, nic)
 	if err != nil {

@@ -2,6 +2,8 @@ package soft
 
 import (
 	"encoding/binary"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -34,6 +36,9 @@ type NICOptions struct {
 	Delivered func()
 	// Accept, if set, is shown the head of each frame that comes in, and says whether the stack gets it.
 	Accept func(head []byte) bool
+	// Addresses, if set, are those of the stack's that ARP is to be answered for. Questions about others, which everybody on a
+	// network hears, then cost nothing: the stack would ignore them.
+	Addresses []netip.Addr
 	// Queue is how many frames may wait for the stack; 0 means 8192.
 	Queue int
 }
@@ -112,7 +117,24 @@ func (n *NIC) Send(f Frame) {
 
 // isFor says whether a frame is for this card, for all or for a group.
 func (n *NIC) isFor(head []byte) bool {
-	return len(head) >= ethernetSize && (!n.options.Resolve || head[0]&1 != 0 || [macSize]byte(head) == n.options.MAC)
+	switch {
+	case len(head) < ethernetSize:
+		return false
+	case !n.options.Resolve || [macSize]byte(head) == n.options.MAC:
+		return true
+	}
+	return head[0]&1 != 0 && !n.asksOthers(head)
+}
+
+// asksOthers says whether a frame is an ARP request (RFC 826) for an address of somebody else's.
+func (n *NIC) asksOthers(head []byte) bool {
+	if len(n.options.Addresses) == 0 || len(head) < ethernetSize+header.ARPSize ||
+		binary.BigEndian.Uint16(head[2*macSize:]) != uint16(header.ARPProtocolNumber) {
+		return false
+	}
+	arp := header.ARP(head[ethernetSize:])
+	target := netip.AddrFrom4([4]byte(arp.ProtocolAddressTarget()))
+	return arp.IsValid() && arp.Op() == header.ARPRequest && !slices.Contains(n.options.Addresses, target)
 }
 
 // deliver hands a frame to the stack.
