@@ -25,17 +25,20 @@ var elsewhere = map[string]string{
 // Every command and every scenario of README.md and docs is what it says: scenarios hold, commands succeed.
 //
 // A yaml block is a whole scenario; where its first line is a comment that begins with a file's name, it is kept under
-// that name for the commands that follow. A sh block holds commands, one a line; "go run ./cmd/scenario" and "scenario"
-// are the program under test, run in the folder of the page's files.
+// that name for the commands that follow; --engine and --time in that line say what it is for. A sh block holds commands,
+// one a line; "go run ./cmd/scenario" and "scenario" are the program under test, run in the folder of the page's files.
+// Only pages with programs on their nodes need Docker: all else is run on the engine that there is.
 func TestDocumentation(t *testing.T) {
-	needs.Docker(t)
 	for _, page := range pages(t) {
 		t.Run(page, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("..", page))
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)|^(curl) `).FindAllStringSubmatch(string(text), -1) {
+			if regexp.MustCompile(`(?m)^[^#\n]*\b(rootfs|image): \w+\b.*}$|^docker `).Match(text) {
+				needs.Docker(t)
+			}
+			for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)|^(curl|tshark) `).FindAllStringSubmatch(string(text), -1) {
 				needs.Program(t, program[1]+program[2])
 			}
 			dir := t.TempDir()
@@ -105,7 +108,12 @@ func runYAML(t *testing.T, dir string, b block) {
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(b.text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := scenario(t, dir, "test", "--trust", name); got.code != 0 {
+	args := []string{"test", "--trust", name}
+	first, _, _ := strings.Cut(b.text, "\n")
+	for _, flag := range regexp.MustCompile(`(--(?:engine|time)) (\w+)`).FindAllStringSubmatch(first, -1) {
+		args = append(args, flag[1:]...)
+	}
+	if got := scenario(t, dir, args...); got.code != 0 {
 		t.Errorf("the scenario at line %d does not hold:\n%s%s", b.line, got.stdout, got.stderr)
 	}
 }
@@ -136,6 +144,36 @@ func isElsewhere(command string) bool {
 		}
 	}
 	return false
+}
+
+// The Go code on the pages is of files that are compiled and run as tests, but for how far it is indented; so are the
+// scenarios that it is about.
+func TestCodeInDocumentation(t *testing.T) {
+	plain := func(text string) string { return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(text, "") }
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	code, shop := plain(read("scenariotest/example_test.go")), read("scenariotest/testdata/shop.yaml")
+	found := 0
+	for _, page := range pages(t) {
+		for _, b := range blocks(read(page)) {
+			switch {
+			case b.language == "go" && !strings.Contains(code, plain(b.text)):
+				t.Errorf("%s, line %d: this is not in scenariotest/example_test.go", page, b.line)
+			case strings.HasPrefix(b.text, "# shop.yaml") && b.text != shop:
+				t.Errorf("%s, line %d: this is not scenariotest/testdata/shop.yaml", page, b.line)
+			case b.language == "go":
+				found++
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("there is none")
+	}
 }
 
 // Links between the pages lead somewhere.
