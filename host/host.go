@@ -118,6 +118,10 @@ type FileSystem interface {
 	Chmod(path string, mode fs.FileMode) error
 	// Remove removes a file, socket or empty folder. Who listens on the socket goes on to do so, and nobody finds it.
 	Remove(path string) error
+	// RemoveStale removes a socket that a server has left behind and nothing else, whatever others do meanwhile by
+	// RemoveStale and Listen. Else the error is EADDRINUSE where somebody listens, who does not notice; ENOTSOCK where the
+	// file is no socket; EACCES where its mode forbids to find out.
+	RemoveStale(path string) error
 }
 
 // Turner is a Host in virtual time, where goroutines that act at the same instant would act in an order that does not

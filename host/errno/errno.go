@@ -43,6 +43,7 @@ func table() []entry {
 		{syscall.EAGAIN, "EAGAIN", "it cannot be done without waiting"},
 		{syscall.ENOENT, "ENOENT", "there is no such file or folder"},
 		{syscall.ENOTDIR, "ENOTDIR", "a part of the path is a file where it should be a folder"},
+		{syscall.ENOTSOCK, "ENOTSOCK", "the file is no socket"},
 		{syscall.EEXIST, "EEXIST", "there is a file of this name already"},
 		{syscall.ENOTEMPTY, "ENOTEMPTY", "the folder has files in it"},
 		{syscall.EROFS, "EROFS", "the folder is part of a file system that cannot be written to"},

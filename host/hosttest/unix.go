@@ -48,6 +48,8 @@ func RunUnix(t *testing.T, open func(t *testing.T) UnixHost) {
 		{"Unaccepted", unixUnaccepted},
 		{"Nothing", unixNothing},
 		{"Stale", unixStale},
+		{"RemoveStale", unixRemoveStale},
+		{"RemoveStaleTogether", unixRemoveStaleTogether},
 		{"NoSocket", unixNoSocket},
 		{"InUse", unixInUse},
 		{"Removed", unixRemoved},
@@ -227,6 +229,72 @@ func unixStale(ctx context.Context, t *testing.T, u unixCase) {
 	wantError(t, "lstat after a close in order", err, fs.ErrNotExist)
 	if _, err := c.Write([]byte("x")); err != nil {
 		t.Errorf("write on a connection whose listener is closed: %v", err)
+	}
+}
+
+// unixRemoveStale: cleaning up takes what was left behind, and nothing of those who live. R25
+func unixRemoveStale(ctx context.Context, t *testing.T, u unixCase) {
+	wantError(t, "where nothing is", u.files.RemoveStale(u.path), fs.ErrNotExist)
+	wantError(t, "where no folder is", u.files.RemoveStale(u.Folder+"/none/s"), fs.ErrNotExist)
+	plain := u.Folder + "/plain"
+	must(t, "create", u.files.Create(plain, 0o600))
+	wantError(t, "of a plain file", u.files.RemoveStale(plain), syscall.ENOTSOCK)
+	wantError(t, "below a plain file", u.files.RemoveStale(plain+"/s"), syscall.ENOTDIR)
+	must(t, "mkdir", u.files.Mkdir(u.Folder+"/folder", 0o700))
+	wantError(t, "of a folder", u.files.RemoveStale(u.Folder+"/folder"), syscall.ENOTSOCK)
+
+	l := listen(ctx, t, u.Host, "unix", u.path)
+	wantError(t, "of a socket on which somebody listens", u.files.RemoveStale(u.path), syscall.EADDRINUSE)
+	must(t, "set deadline", l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Unix(1, 0)))
+	_, err := l.Accept()
+	wantError(t, "accept: the server was asked in a way that it notices", err, os.ErrDeadlineExceeded)
+	must(t, "set deadline", l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}))
+	dial(ctx, t, u.Host, "unix", u.path)
+	accept(t, l)
+	must(t, "close", l.Close())
+
+	u.leave(ctx, t)
+	if !u.Privileged {
+		must(t, "chmod", u.files.Chmod(u.path, 0))
+		wantError(t, "where the mode forbids to find out", u.files.RemoveStale(u.path), syscall.EACCES)
+		must(t, "chmod", u.files.Chmod(u.path, 0o600))
+	}
+	must(t, "remove what is stale", u.files.RemoveStale(u.path))
+	u.connect(ctx, t)
+}
+
+// unixRemoveStaleTogether: of servers that start at once where an old one left its file, one has the path, and keeps it. R25
+func unixRemoveStaleTogether(ctx context.Context, t *testing.T, u unixCase) {
+	for range 20 {
+		u.leave(ctx, t)
+		const servers = 8
+		listening := make(chan net.Listener)
+		for range servers {
+			go func() {
+				_ = u.files.RemoveStale(u.path)
+				l, err := u.Host.Listen(ctx, "unix", u.path)
+				if err != nil {
+					l = nil
+				}
+				listening <- l
+			}()
+		}
+		var winner net.Listener
+		for range servers {
+			switch l := <-listening; {
+			case l == nil:
+			case winner != nil:
+				t.Error("two servers listen at one path")
+				must(t, "close", l.Close())
+			default:
+				winner = l
+			}
+		}
+		if winner == nil {
+			t.Fatal("no server listens")
+		}
+		dial(ctx, t, u.Host, "unix", u.path)
+		must(t, "close", winner.Close())
 	}
 }
 

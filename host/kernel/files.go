@@ -3,7 +3,9 @@ package kernel
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
+	"syscall"
 )
 
 // Lstat implements [host.FileSystem].
@@ -31,3 +33,47 @@ func (h *Host) Chmod(path string, mode fs.FileMode) error { return os.Chmod(path
 
 // Remove implements [host.FileSystem].
 func (h *Host) Remove(path string) error { return os.Remove(path) }
+
+// RemoveStale implements [host.FileSystem].
+func (h *Host) RemoveStale(path string) error {
+	unlock, err := lockFolder(path)
+	if err == nil {
+		defer unlock()
+		err = stale(path)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "remove", Path: path, Err: err}
+	}
+	return os.Remove(path)
+}
+
+// stale says why the file is not a socket on which nobody listens.
+func stale(path string) error {
+	found, err := os.Lstat(path)
+	if err != nil {
+		return cause(err)
+	}
+	if found.Mode().Type() != fs.ModeSocket {
+		return syscall.ENOTSOCK
+	}
+	// A stream socket refuses a datagram socket by another error than a stale file does, and its program does not notice.
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	switch {
+	case err == nil:
+		return errors.Join(syscall.EADDRINUSE, c.Close())
+	case errors.Is(err, syscall.EPROTOTYPE):
+		return syscall.EADDRINUSE
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil
+	}
+	return cause(err)
+}
+
+// cause is the system's own error in one that already names the path.
+func cause(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	return err
+}

@@ -1,7 +1,7 @@
 // Package kernel is a [host.Host] on the machine's own TCP/IP: what a node's roles run on in a container.
 //
 // Addresses are literal on purpose: names are the business of the node's stub resolver, and nothing here reads
-// /etc/hosts, /etc/resolv.conf or /etc/services. On Linux the Host is a [host.Pinger] as well (ping_linux.go). Its files, a
+// /etc/hosts, /etc/resolv.conf or /etc/services. On Linux the Host is a [host.Pinger] and a [host.Inspector] as well. Its files, a
 // [host.FileSystem], are the process's.
 package kernel
 
@@ -57,7 +57,13 @@ func (h *Host) Listen(ctx context.Context, network, addr string) (net.Listener, 
 	if err := local.CheckAddr("listen", network, addr, "tcp", "unix"); err != nil {
 		return nil, err
 	}
-	var c net.ListenConfig
+	if network == "unix" && addr[0] != '@' {
+		// Between the two halves of bind(2) a socket looks stale. Where the folder cannot be locked, bind(2) says why.
+		if unlock, err := lockFolder(addr); err == nil {
+			defer unlock()
+		}
+	}
+	c := net.ListenConfig{Control: saveSYN}
 	c.SetMultipathTCP(false)
 	return c.Listen(ctx, network, addr)
 }

@@ -83,3 +83,7 @@ func (h asNobody) Chmod(path string, mode fs.FileMode) error {
 func (h asNobody) Remove(path string) error {
 	return h.do(func() error { return h.Host.Remove(path) })
 }
+
+func (h asNobody) RemoveStale(path string) error {
+	return h.do(func() error { return h.Host.RemoveStale(path) })
+}

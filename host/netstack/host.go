@@ -135,6 +135,9 @@ func (h *Host) Chmod(path string, mode fs.FileMode) error { return h.machine.fil
 // Remove implements [host.FileSystem].
 func (h *Host) Remove(path string) error { return h.machine.files.Remove(path) }
 
+// RemoveStale implements [host.FileSystem].
+func (h *Host) RemoveStale(path string) error { return h.machine.files.RemoveStale(path) }
+
 // parse reads a literal "IP:port" that local.CheckAddr has passed, for the network's family. Without an IP the address is not
 // valid, but the port is.
 func parse(network, addr string) (netip.AddrPort, error) {

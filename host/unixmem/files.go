@@ -192,6 +192,24 @@ func (m *Machine) Remove(name string) error {
 	return m.change("remove", name, func() error { return m.remove(name, true) })
 }
 
+// RemoveStale is that of host.FileSystem.
+func (m *Machine) RemoveStale(name string) error {
+	return m.change("remove", name, func() error {
+		f, err := m.lookup(name)
+		switch {
+		case err != nil:
+			return err
+		case f.mode.Type() != fs.ModeSocket:
+			return syscall.ENOTSOCK
+		case !f.access(2):
+			return syscall.EACCES
+		case f.listener != nil:
+			return syscall.EADDRINUSE
+		}
+		return m.remove(name, false)
+	})
+}
+
 // info is a [fs.FileInfo].
 type info struct {
 	name     string

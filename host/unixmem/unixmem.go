@@ -134,7 +134,7 @@ func (m *Machine) find(path string) (*listener, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case f.mode&0o200 == 0:
+	case !f.access(2):
 		return nil, syscall.EACCES
 	case f.listener == nil: // also where it is no socket
 		return nil, syscall.ECONNREFUSED

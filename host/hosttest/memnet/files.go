@@ -16,3 +16,6 @@ func (h *Host) Chmod(path string, mode fs.FileMode) error { return h.files.Chmod
 
 // Remove implements [host.FileSystem].
 func (h *Host) Remove(path string) error { return h.files.Remove(path) }
+
+// RemoveStale implements [host.FileSystem].
+func (h *Host) RemoveStale(path string) error { return h.files.RemoveStale(path) }

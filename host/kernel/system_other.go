@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build !unix || aix || solaris
 
 package kernel
 
@@ -13,3 +13,6 @@ import (
 func (h *Host) ListenBacklog(_ context.Context, network, addr string, _ int) (net.Listener, error) {
 	return nil, fmt.Errorf("listen %s %s with a backlog: %w on this system", network, addr, errors.ErrUnsupported)
 }
+
+// lockFolder says that folders cannot be locked.
+func lockFolder(string) (unlock func(), err error) { return nil, errors.ErrUnsupported }

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !aix && !solaris
 
 package kernel
 
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -32,4 +33,17 @@ func (h *Host) ListenBacklog(ctx context.Context, network, addr string, backlog 
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: l.Addr(), Err: err}
 	}
 	return l, nil
+}
+
+// lockFolder locks the folder of a path against others who call it (flock(2)).
+func lockFolder(path string) (unlock func(), err error) {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, cause(err)
+	}
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		_ = folder.Close()
+		return nil, err
+	}
+	return func() { _ = folder.Close() }, nil
 }
