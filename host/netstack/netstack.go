@@ -71,6 +71,7 @@ type Machine struct {
 	links      []stack.LinkEndpoint
 	dual       bool // speaks IPv6 too
 	icmp       *icmpTap
+	syns       syns
 	files      *unixmem.Machine
 	end        sync.Once
 	numbers    atomic.Int64 // of sockets, as roles tell of them

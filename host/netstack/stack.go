@@ -128,7 +128,7 @@ func (m *Machine) add(id tcpip.NICID, card Interface) error {
 	if _, ok := m.ids[card.Name]; ok {
 		return fmt.Errorf("there are two of that name")
 	}
-	if err := m.stack.CreateNICWithOptions(id, card.Link, stack.NICOptions{Name: card.Name}); err != nil {
+	if err := m.stack.CreateNICWithOptions(id, watch(card.Link, &m.syns), stack.NICOptions{Name: card.Name}); err != nil {
 		return setting("card", err)
 	}
 	m.ids[card.Name] = id
