@@ -101,7 +101,8 @@ func (c *chat) send() error {
 		line, err := c.who.Line()
 		switch {
 		case errors.Is(err, io.EOF) || err == nil && c.leaves(line):
-			return c.exit()
+			c.exit()
+			return nil
 		case err != nil:
 			return err
 		case strings.TrimSpace(line) == "":
@@ -120,13 +121,11 @@ func (c *chat) leaves(line string) bool {
 }
 
 // exit leaves the room.
-func (c *chat) exit() error {
+func (c *chat) exit() {
 	c.who.Done()
 	c.left.Store(true)
-	if err := c.say(c.options.Leave); err != nil {
-		return nil // it has ended, which is what was wanted
-	}
-	return c.leave()
+	_ = c.say(c.options.Leave) // as in leave
+	c.leave()
 }
 
 func (c *chat) say(line string) error {
@@ -176,7 +175,8 @@ func (c *chat) ask() (string, error) {
 		line, err := c.who.Line()
 		switch {
 		case errors.Is(err, io.EOF) || err == nil && c.leaves(line):
-			return "", c.exit()
+			c.exit()
+			return "", nil
 		case err != nil:
 			return "", err
 		}
@@ -206,12 +206,14 @@ func (c *chat) refused(name string) error {
 	c.mu.Lock()
 	why := c.last
 	c.mu.Unlock()
-	return errors.Join(fmt.Errorf("the room refused the name %q: %s", name, why), c.exit())
+	c.exit()
+	return fmt.Errorf("the room refused the name %q: %s", name, why)
 }
 
 // silent leaves what does not speak as a room does.
 func (c *chat) silent(what string) error {
-	return errors.Join(fmt.Errorf("%s in %s: is it a chat room?", what, answerLimit), c.exit())
+	c.exit()
+	return fmt.Errorf("%s in %s: is it a chat room?", what, answerLimit)
 }
 
 // receive shows what the room says.

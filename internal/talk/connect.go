@@ -29,7 +29,8 @@ func Connect(ctx context.Context, conn Conn, t *Terminal, o Options) error {
 				return err
 			case o.Exit != "" && line == o.Exit:
 				t.Done()
-				return c.leave()
+				c.leave()
+				return nil
 			}
 			if _, err := conn.Write(o.ended([]byte(line + "\n"))); err != nil {
 				return err
@@ -65,7 +66,8 @@ func (c *conversation) sendLines(in *bufio.Reader, o Options) error {
 	for {
 		piece, err := in.ReadSlice('\n')
 		if o.Exit != "" && begin && string(bytes.TrimRight(piece, "\r\n")) == o.Exit {
-			return c.leave()
+			c.leave()
+			return nil
 		}
 		begin = err == nil
 		piece, cut = append(cut, piece...), nil

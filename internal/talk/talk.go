@@ -68,13 +68,12 @@ func (c *conversation) hold(ctx context.Context, send func() error, receive func
 	}
 }
 
-// leave ends what is sent and leaves the other end a moment for its last words.
-func (c *conversation) leave() error {
+// leave ends what is sent and leaves the other end a moment for its last words. Where that fails, the connection has ended
+// already, which is what was wanted.
+func (c *conversation) leave() {
 	c.left.Store(true)
-	if err := c.conn.SetReadDeadline(time.Now().Add(farewell)); err != nil {
-		return err
-	}
-	return c.conn.CloseWrite()
+	_ = c.conn.SetReadDeadline(time.Now().Add(farewell))
+	_ = c.conn.CloseWrite()
 }
 
 // visible makes text of others safe for a terminal: what could move the cursor, change colours or turn the writing round

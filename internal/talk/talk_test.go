@@ -198,6 +198,26 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// What comes last has an end of its line, and what was being typed is gone.
+func TestConnectEndsWithALine(t *testing.T) {
+	here, there := pair(t)
+	d := newDesk(t)
+	d.Prompt("> ")
+	done := make(chan error, 1)
+	go func() { done <- Connect(d.interrupted, here, d.Terminal, Options{}) }()
+	d.press("typed")
+	d.screen.await(t, "> typed")
+	fmt.Fprint(there, "no end of line\xe6")
+	there.Close()
+	if err := <-done; err != nil {
+		t.Errorf("connect: %v", err)
+	}
+	d.Close()
+	if text, _ := d.screen.read(); !strings.HasSuffix(text, "\r\x1b[Kno end of line\ufffd\n") {
+		t.Errorf("%q", text)
+	}
+}
+
 func TestConnectLeaves(t *testing.T) {
 	here, there := pair(t)
 	d := newDesk(t)

@@ -17,7 +17,7 @@ import (
 // East Asian characters or emoji, until it is sent.
 type Terminal struct {
 	edit    *term.Terminal
-	out     io.Writer // past the line editor
+	out     io.Writer // past the line editor, after done
 	keys    *keyboard
 	size    func() (columns, rows int, err error) // nil: it does not change
 	restore func()
@@ -25,6 +25,7 @@ type Terminal struct {
 	mu      sync.Mutex
 	prompt  string
 	partial []byte // a line that comes in and has no end yet: it stands in the prompt's place
+	open    bool   // what was printed last, after done, has no end of a line
 	done    bool
 }
 
@@ -57,7 +58,7 @@ func (t *Terminal) Line() (string, error) {
 	line, err := t.edit.ReadLine()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.partial) > 0 { // it stays on the screen, before what was typed
+	if err == nil && len(t.partial) > 0 { // it stays on the screen, before what was typed
 		t.partial = nil
 		t.edit.SetPrompt(t.prompt)
 	}
@@ -74,11 +75,17 @@ func (t *Terminal) Prompt(text string) {
 	}
 }
 
-// Show prints a line, which has no end, above the one that is typed.
+// Show prints a line, which has no end, above the one that is typed. That the terminal has gone is no error here: a signal
+// (SIGHUP) ends the conversation then.
 func (t *Terminal) Show(line string) {
 	t.resize()
-	// A terminal that has gone is a signal (SIGHUP), which ends the conversation.
-	_, _ = io.WriteString(t.edit, line+"\n")
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := io.Writer(t.edit)
+	if t.done {
+		out = t.out
+	}
+	_, _ = io.WriteString(out, line+"\n")
 }
 
 // maxPartial bounds, in bytes, how long a line without an end stands in the prompt's place.
@@ -92,10 +99,7 @@ func (t *Terminal) Receive(p []byte) error {
 	defer t.mu.Unlock()
 	t.partial = append(t.partial, p...)
 	if t.done {
-		text, rest := whole(t.partial)
-		_, err := io.WriteString(t.edit, visible(text))
-		t.partial = rest
-		return err
+		return t.pass()
 	}
 	end := bytes.LastIndexByte(t.partial, '\n') + 1
 	lines := visible(t.partial[:end])
@@ -125,11 +129,19 @@ func (t *Terminal) Done() {
 	t.edit.SetPrompt("")
 	_, _ = t.edit.Write(nil)                      // takes the old prompt away
 	_, _ = io.WriteString(t.out, "\r"+clearToEnd) // and what was typed
-	if text, rest := whole(t.partial); len(text) > 0 {
-		_, _ = io.WriteString(t.edit, visible(text))
-		t.partial = rest
-	}
 	t.restore()
+	_ = t.pass()
+}
+
+// pass prints what has come, a line without an end too; t.mu is held.
+func (t *Terminal) pass() error {
+	text, rest := whole(t.partial)
+	t.partial = rest
+	if len(text) > 0 {
+		t.open = text[len(text)-1] != '\n'
+	}
+	_, err := io.WriteString(t.out, visible(text))
+	return err
 }
 
 // Close ends a Line that is under way, and gives the keys back. What was being typed is taken away, and what came in as the
@@ -139,9 +151,9 @@ func (t *Terminal) Close() {
 	t.Done()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.partial) > 0 {
-		_, _ = io.WriteString(t.edit, "\n")
-		t.partial = nil
+	if t.open || len(t.partial) > 0 {
+		_, _ = io.WriteString(t.out, visible(t.partial)+"\n")
+		t.open, t.partial = false, nil
 	}
 }
 
