@@ -7,6 +7,7 @@ import (
 	"scenario/nodes/chat"
 	"scenario/nodes/client"
 	"scenario/nodes/dns"
+	"scenario/nodes/echo"
 	"scenario/nodes/role"
 	"scenario/nodes/router"
 	"scenario/nodes/web"
@@ -19,6 +20,7 @@ func Kinds(sites fs.FS) []role.Kind {
 		chat.Kind(),
 		client.Kind(),
 		dns.Kind(),
+		echo.Kind(),
 		router.Kind(),
 		web.Kind(sites),
 	}

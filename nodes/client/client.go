@@ -1,7 +1,10 @@
-// Package client is the role of small client programs: look a name up, connect, fetch, ping, trace the way.
+// Package client is the role of small client programs: look a name up, connect, fetch, ping, trace the way; and of sockets
+// that live on from step to step.
 //
-// Every node has it. Each action opens its own sockets, tells what it does as events, and returns what a person would have
-// seen on the screen: a refused connection or a name that does not exist is a result, not an error.
+// Every node has it. An action tells what it does as events, and returns what a person would have seen on the screen: a
+// refused connection or a name that does not exist is a result, not an error. Most open sockets of their own; open, listen,
+// accept and bind (open.go) make sockets with a name, for send, recv, shutdown, close and reset (send.go, recv.go, close.go)
+// in later steps.
 package client
 
 import (
@@ -27,7 +30,7 @@ type Options struct{}
 func Kind() role.Kind {
 	return role.Kind{
 		Name:    "client",
-		Doc:     "Small client programs that every node has: look a name up, connect, fetch, ping, trace the way.",
+		Doc:     "Small client programs that every node has: look a name up, connect, fetch, ping, trace the way, use sockets call by call.",
 		Options: Options{},
 		Actions: []role.Action{
 			{Name: "lookup", Doc: "Ask the node's resolver about a name.", Args: LookupArgs{}, Short: "name", Result: LookupResult{}},
@@ -35,6 +38,15 @@ func Kind() role.Kind {
 			{Name: "fetch", Doc: "Send one HTTP request on a connection of its own.", Args: FetchArgs{}, Short: "url", Result: FetchResult{}},
 			{Name: "ping", Doc: "Send ICMP echo requests.", Args: PingArgs{}, Short: "to", Result: PingResult{}},
 			{Name: "traceroute", Doc: "Find the routers on the way to an address.", Args: TracerouteArgs{}, Short: "to", Result: TracerouteResult{}},
+			{Name: "open", Doc: "Open a connection that further steps use: tcp, udp or a Unix-domain socket.", Args: OpenArgs{}, Short: "to", Result: OpenResult{}},
+			{Name: "listen", Doc: "Open a socket that listens. Nothing is accepted until a step does.", Args: ListenArgs{}, Short: "at", Result: ListenResult{}},
+			{Name: "accept", Doc: "Take the next connection from a socket that listens.", Args: AcceptArgs{}, Short: "socket", Result: AcceptResult{}},
+			{Name: "bind", Doc: "Open a datagram socket that anybody can send to.", Args: BindArgs{}, Short: "at", Result: BindResult{}},
+			{Name: "send", Doc: "Send through an open socket, at once or in pieces.", Args: SendArgs{}, Short: "text", Result: SendResult{}},
+			{Name: "recv", Doc: "Receive from an open socket: one piece or datagram, or until something has come.", Args: RecvArgs{}, Short: "until", Result: RecvResult{}},
+			{Name: "shutdown", Doc: "End one direction of a connection and leave the other open.", Args: ShutdownArgs{}, Short: "socket", Result: CloseResult{}},
+			{Name: "close", Doc: "Close a socket.", Args: CloseArgs{}, Short: "socket", Result: CloseResult{}},
+			{Name: "reset", Doc: "Break a connection off, as when its program crashes: the other end gets a reset.", Args: CloseArgs{}, Short: "socket", Result: CloseResult{}},
 		},
 		New: func(options json.RawMessage) (role.Role, error) {
 			if err := strict(options, &Options{}); err != nil {
@@ -54,15 +66,17 @@ type resolver interface {
 type client struct {
 	resolver func(host.Host) resolver
 	names    resolver // from the start of Serve
+	sockets  sockets
 }
 
 var _ role.Actor = (*client)(nil)
 
-// Serve implements [role.Role]; there is nothing to serve.
+// Serve implements [role.Role]; there is nothing to serve. At its end it closes what steps left open.
 func (c *client) Serve(ctx context.Context, h host.Host, ready func()) error {
 	c.names = c.resolver(h)
 	ready()
 	<-ctx.Done()
+	c.sockets.end()
 	return nil
 }
 
@@ -79,6 +93,31 @@ func (c *client) Do(ctx context.Context, h host.Host, action string, args json.R
 		return act(args, defaultPing(), func(a PingArgs) (any, error) { return c.ping(ctx, h, a) })
 	case "traceroute":
 		return act(args, defaultTraceroute(), func(a TracerouteArgs) (any, error) { return c.traceroute(ctx, h, a) })
+	}
+	return c.doSocket(ctx, h, action, args)
+}
+
+// doSocket carries out the actions on sockets that have names.
+func (c *client) doSocket(ctx context.Context, h host.Host, action string, args json.RawMessage) (any, error) {
+	switch action {
+	case "open":
+		return act(args, defaultOpen(), func(a OpenArgs) (any, error) { return c.open(ctx, h, a) })
+	case "listen":
+		return act(args, ListenArgs{Socket: listenerSocket}, func(a ListenArgs) (any, error) { return c.listen(ctx, h, a) })
+	case "accept":
+		return act(args, defaultAccept(), func(a AcceptArgs) (any, error) { return c.accept(ctx, a) })
+	case "bind":
+		return act(args, BindArgs{Socket: mainSocket}, func(a BindArgs) (any, error) { return c.bind(ctx, h, a) })
+	case "send":
+		return act(args, defaultSend(), func(a SendArgs) (any, error) { return c.send(ctx, h, a) })
+	case "recv":
+		return act(args, defaultRecv(), func(a RecvArgs) (any, error) { return c.recv(ctx, h, a) })
+	case "shutdown":
+		return act(args, ShutdownArgs{Socket: mainSocket, How: "write"}, func(a ShutdownArgs) (any, error) { return c.shutdown(a) })
+	case "close":
+		return act(args, CloseArgs{Socket: mainSocket}, func(a CloseArgs) (any, error) { return c.close(a, false) })
+	case "reset":
+		return act(args, CloseArgs{Socket: mainSocket}, func(a CloseArgs) (any, error) { return c.close(a, true) })
 	}
 	return nil, fmt.Errorf("no such action: %s", action)
 }
