@@ -22,6 +22,7 @@ type run struct {
 	sides   sides
 	talks   map[*step][]part // sockets whose calls are told
 	drawn   map[callKey]bool // errors of theirs
+	lastEnd int              // where among the records the last step ends
 }
 
 // step is one step with what the run tells of it.
@@ -93,11 +94,13 @@ func (r *run) findSteps() {
 		}
 		return add(topology.Step{ID: id}, false)
 	}
-	for _, rec := range r.records {
+	r.lastEnd = len(r.records)
+	for i, rec := range r.records {
 		if s, ok := event.As[event.StepStart](rec); ok {
 			known(s.Step).begin(rec.Time, s)
 		} else if e, ok := event.As[event.StepEnd](rec); ok {
 			known(e.Step).finish(rec.Time, e)
+			r.lastEnd = i
 		} else if id, ok := strings.CutPrefix(rec.Trace(), event.StepTrace); ok {
 			s := known(id)
 			s.records = append(s.records, rec)

@@ -29,6 +29,7 @@ type talker struct {
 // call is one call of a socket.
 type call struct {
 	event.Record
+	index int // of the record among all of the run
 	by    *talker
 	is    event.Event
 	piece piece // of a recv
@@ -123,7 +124,7 @@ func talkers(records []event.Record) []*talker {
 	var all []*talker
 	open := make(map[talkerKey]*talker)
 	before := make(map[talkerKey][]*call) // of datagram sockets: what happened before they spoke with anybody
-	for _, r := range records {
+	for i, r := range records {
 		e, s := readCall(r)
 		if e == nil || s.kind == event.SocketListening {
 			continue
@@ -137,7 +138,7 @@ func talkers(records []event.Record) []*talker {
 			if created {
 				delete(before, key)
 			}
-			before[key] = append(before[key], &call{Record: r, is: e})
+			before[key] = append(before[key], &call{Record: r, index: i, is: e})
 			continue
 		case s.number == 0 || datagrams:
 			key = talkerKey{r.Node, s.network, s.local, s.remote, s.number}
@@ -148,24 +149,24 @@ func talkers(records []event.Record) []*talker {
 			open[key] = t
 			all = append(all, t)
 			for _, c := range before[talkerKey{node: r.Node, number: s.number}] {
-				t.add(c.Record, c.is, socketOf{})
+				t.add(c, socketOf{})
 			}
 			delete(before, talkerKey{node: r.Node, number: s.number})
 		}
-		t.add(r, e, s)
+		t.add(&call{Record: r, index: i, is: e}, s)
 	}
 	return all
 }
 
 // add adds a call to what the end did.
-func (t *talker) add(r event.Record, e event.Event, s socketOf) {
+func (t *talker) add(c *call, s socketOf) {
 	if s.local != "" {
 		t.local = s.local
 	}
 	if s.remote != "" {
 		t.remote = s.remote
 	}
-	switch e := e.(type) {
+	switch e := c.is.(type) {
 	case event.SocketConnect:
 		t.connect = &e
 	case event.SocketAccept:
@@ -175,7 +176,8 @@ func (t *talker) add(r event.Record, e event.Event, s socketOf) {
 	case event.SocketCreate, event.SocketSend, event.SocketRecv, event.SocketShutdown:
 		t.tells = true
 	}
-	t.calls = append(t.calls, &call{Record: r, by: t, is: e})
+	c.by = t
+	t.calls = append(t.calls, c)
 }
 
 // joinTalkers puts the two ends of each talk together: connections as all connections are, Unix-domain ones by path and order,
@@ -332,6 +334,7 @@ type ordering struct {
 type flow struct {
 	sends   []*call
 	bytes   int64
+	got     int     // how many datagrams it received
 	ended   bool    // it sends no more
 	up      bool    // it is connected
 	waiting []*call // for what the other end must have done first
@@ -339,6 +342,7 @@ type flow struct {
 
 // offer takes the next call by time.
 func (o *ordering) offer(c *call) {
+	o.giveUp(c.Time)
 	mine := o.flows[c.by]
 	if len(mine.waiting) > 0 || !o.ready(c) {
 		mine.waiting = append(mine.waiting, c)
@@ -355,6 +359,19 @@ func (o *ordering) offer(c *call) {
 				o.take(next)
 				moved = true
 			}
+		}
+	}
+}
+
+// giveUp takes datagrams that have waited in vain: there are more of them than were sent, since a link doubled some.
+func (o *ordering) giveUp(now time.Time) {
+	const patience = 100 * time.Millisecond
+	for _, end := range []*talker{o.left, o.right} {
+		f := o.flows[end]
+		for end.datagrams && len(f.waiting) > 0 && now.Sub(f.waiting[0].Time) > patience {
+			next := f.waiting[0]
+			f.waiting = f.waiting[1:]
+			o.take(next)
 		}
 	}
 }
@@ -380,7 +397,7 @@ func (o *ordering) ready(c *call) bool {
 		case e.End:
 			return f.ended
 		case c.by.datagrams:
-			return len(f.sends) > 0
+			return o.flows[c.by].got < len(f.sends)
 		}
 		return e.Offset+int64(e.Bytes) <= f.bytes
 	}
@@ -401,6 +418,7 @@ func (o *ordering) take(c *call) {
 	case event.SocketClose, event.SocketError:
 		f.ended = true
 	case event.SocketRecv:
+		f.got++
 		if _, from := o.other(c); !c.by.datagrams && e.Bytes > 0 {
 			c.piece = from.piece(e)
 		}
@@ -424,8 +442,11 @@ func (f *flow) piece(e event.SocketRecv) piece {
 }
 
 // callStep is the step that a call belongs to: of those under way the one that caused it, else one of its nodes; where none is
-// under way the last that had begun.
+// under way the last that had begun. What closes when all steps are over belongs to none.
 func (r *run) callStep(t *talk, c *call) *step {
+	if _, closed := c.is.(event.SocketClose); closed && c.index > r.lastEnd {
+		return nil
+	}
 	var best *step
 	most := -1
 	for _, s := range r.steps {

@@ -29,7 +29,7 @@ func table() []entry {
 		{syscall.ETIMEDOUT, "ETIMEDOUT", late},
 		{syscall.ECONNRESET, "ECONNRESET", "the other end broke the connection off instead of closing it"},
 		{syscall.ECONNABORTED, "ECONNABORTED", "the connection was given up before it could be used"},
-		{syscall.EPIPE, "EPIPE", "the other end had closed the connection when more was sent"},
+		{syscall.EPIPE, "EPIPE", "nothing more can be sent: the other end closed the connection, or this end had ended its direction"},
 		{syscall.EADDRINUSE, "EADDRINUSE", "another program holds this address and port"},
 		{syscall.EADDRNOTAVAIL, "EADDRNOTAVAIL", "this machine does not have the address, or has no free port left"},
 		{syscall.EACCES, "EACCES", "the system does not permit this program to do it"},

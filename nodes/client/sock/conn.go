@@ -100,7 +100,7 @@ func (c *Conn) failed(op string, err error) {
 	c.mu.Lock()
 	eof, what, offset := errors.Is(err, io.EOF), op+" "+errno.Name(err), c.inBytes
 	news := c.ended == nil || c.telling.Calls && c.told != what && !eof
-	if c.ended == nil {
+	if c.ended == nil && !(op == "write" && c.shutWrite) { // what this end did itself says nothing of the connection
 		c.ended = err
 	}
 	if news {
