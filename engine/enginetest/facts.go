@@ -107,6 +107,11 @@ func (w whole) raced(r event.Record) bool {
 		// The end of a connection that the other end gave up: it may be read before the reset arrives, or after.
 		return gaveUp(failure.Errno)
 	}
+	switch r.Event {
+	case event.SocketSend{}.Word(), event.SocketRecv{}.Word():
+		// Into which pieces a stream is cut; what went over it in all is told when it closes.
+		return r.Attrs["socket"] == event.SocketConnection
+	}
 	if answer, ok := event.As[event.DNSAnswer](r); ok {
 		// A browser looks a name up for each connection that it makes: see Facts.
 		return w.browses && answer.Side == event.SideClient && answer.Cached
@@ -157,6 +162,12 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 		if w.browses && slices.Contains(connections, r.Event) {
 			delete(attrs, event.KeyParent)
 			delete(attrs, event.KeyTrace)
+		}
+	},
+	// Sockets are numbered in the order in which they come, and not every system tells its initial sequence numbers.
+	func(_ whole, _ event.Record, attrs map[string]any) {
+		for _, key := range []string{"number", "listening", "isn", "peer_isn"} {
+			delete(attrs, key)
 		}
 	},
 	// How much of a page has arrived when the parser gets on with it depends on how it is read.
@@ -225,7 +236,8 @@ func (w whole) plain(key string, value any) any {
 		v = late.ReplaceAllString(v, "late")
 		return gone.ReplaceAllString(v, "gone")
 	case float64:
-		if key == "query_id" {
+		switch key {
+		case "query_id", "window_scale", "peer_window_scale": // the scales: by how much memory a system has for buffers
 			return 0
 		}
 	}

@@ -54,6 +54,17 @@ func TestChance(t *testing.T) {
 				`"node":"a","event":"socket.accept","trace":"conn/web/2","id":"conn/web/2.1"`,
 			},
 		},
+		"pieces of a stream, numbers of sockets and sequence numbers": {
+			[]string{
+				`"node":"a","event":"socket.connect","number":1,"isn":4711,"mss":1448,"window_scale":9`,
+				`"node":"a","event":"socket.send","socket":"connection","bytes":2`,
+			},
+			[]string{
+				`"node":"a","event":"socket.connect","number":2,"mss":1448,"window_scale":10`,
+				`"node":"a","event":"socket.send","socket":"connection","bytes":1`,
+				`"node":"a","event":"socket.send","socket":"connection","bytes":1,"offset":1`,
+			},
+		},
 		"who closes first": {
 			[]string{`"node":"a","event":"socket.close","remote":"10.0.0.2:80","by":"local","reason":"connection: close"`},
 			[]string{`"node":"a","event":"socket.close","remote":"10.0.0.2:80","by":"remote"`},
