@@ -18,7 +18,7 @@ import (
 
 // Host is one node's machine. Its methods may be called from any goroutine.
 type Host interface {
-	// Dial connects to addr, a literal "IP:port" (tcp, tcp4, tcp6, udp, udp4 or udp6) or a path (unix). Names are not
+	// Dial connects to addr, a literal "IP:port" (tcp, tcp4, tcp6, udp, udp4 or udp6) or a path (unix, unixgram). Names are not
 	// looked up here: that is the work of the node's stub resolver. A TCP connection also has CloseRead, CloseWrite and
 	// SetLinger, as *net.TCPConn does, a Unix connection CloseRead and CloseWrite; accepted ones likewise. When ctx ends
 	// first the error is context.Canceled or context.DeadlineExceeded.
@@ -27,7 +27,8 @@ type Host interface {
 	// socket file is 0755. A Unix listener also has SetUnlinkOnClose, as *net.UnixListener does: unless that has said
 	// false, as a server that crashes does without saying so, Close removes the file.
 	Listen(ctx context.Context, network, addr string) (net.Listener, error)
-	// ListenPacket opens a datagram socket (udp) on a literal "IP:port".
+	// ListenPacket opens a datagram socket on a literal "IP:port" (udp) or a path (unixgram). The file of the latter stays
+	// when it closes, as with package net. A sender without a path of its own has no address: it is nil.
 	ListenPacket(ctx context.Context, network, addr string) (net.PacketConn, error)
 	// Interfaces returns the node's interfaces with their addresses, loopback included.
 	Interfaces() ([]Interface, error)

@@ -59,6 +59,9 @@ func RunUnix(t *testing.T, open func(t *testing.T) UnixHost) {
 		{"Backlog", unixBacklog},
 		{"Deadlines", unixDeadlines},
 		{"CloseWakes", unixCloseWakes},
+		{"Datagrams", unixDatagrams},
+		{"DatagramErrors", unixDatagramErrors},
+		{"DatagramsWait", unixDatagramsWait},
 		{"Conn", unixConn},
 	} {
 		t.Run(c.name, func(t *testing.T) {

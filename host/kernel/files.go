@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -45,6 +46,17 @@ func (h *Host) RemoveStale(path string) error {
 		return &fs.PathError{Op: "remove", Path: path, Err: err}
 	}
 	return os.Remove(path)
+}
+
+// lockPath keeps RemoveStale from a path while a socket is bound to it: between the two halves of bind(2) it looks stale.
+// Where the folder cannot be locked, bind(2) says why.
+func lockPath(network, path string) (unlock func()) {
+	if strings.HasPrefix(network, "unix") && !strings.HasPrefix(path, "@") {
+		if unlock, err := lockFolder(path); err == nil {
+			return unlock
+		}
+	}
+	return func() {}
 }
 
 // stale says why the file is not a socket on which nobody listens.

@@ -38,7 +38,7 @@ func New(opts Options) *Host { return &Host{local.New(opts)} }
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if err := local.CheckAddr("dial", network, addr, "tcp", "udp", "unix"); err != nil {
+	if err := local.CheckAddr("dial", network, addr, "tcp", "udp", "unix", "unixgram"); err != nil {
 		return nil, err
 	}
 	var d net.Dialer
@@ -57,12 +57,7 @@ func (h *Host) Listen(ctx context.Context, network, addr string) (net.Listener, 
 	if err := local.CheckAddr("listen", network, addr, "tcp", "unix"); err != nil {
 		return nil, err
 	}
-	if network == "unix" && addr[0] != '@' {
-		// Between the two halves of bind(2) a socket looks stale. Where the folder cannot be locked, bind(2) says why.
-		if unlock, err := lockFolder(addr); err == nil {
-			defer unlock()
-		}
-	}
+	defer lockPath(network, addr)()
 	c := net.ListenConfig{Control: saveSYN}
 	c.SetMultipathTCP(false)
 	return c.Listen(ctx, network, addr)
@@ -70,9 +65,10 @@ func (h *Host) Listen(ctx context.Context, network, addr string) (net.Listener, 
 
 // ListenPacket implements [host.Host].
 func (h *Host) ListenPacket(ctx context.Context, network, addr string) (net.PacketConn, error) {
-	if err := local.CheckAddr("listen", network, addr, "udp"); err != nil {
+	if err := local.CheckAddr("listen", network, addr, "udp", "unixgram"); err != nil {
 		return nil, err
 	}
+	defer lockPath(network, addr)()
 	var c net.ListenConfig
 	return c.ListenPacket(ctx, network, addr)
 }

@@ -63,6 +63,11 @@ func (h asNobody) ListenBacklog(ctx context.Context, network, addr string, backl
 	return l, err
 }
 
+func (h asNobody) ListenPacket(ctx context.Context, network, addr string) (c net.PacketConn, err error) {
+	err = h.do(func() (err error) { c, err = h.Host.ListenPacket(ctx, network, addr); return err })
+	return c, err
+}
+
 func (h asNobody) Lstat(path string) (info fs.FileInfo, err error) {
 	err = h.do(func() (err error) { info, err = h.Host.Lstat(path); return err })
 	return info, err

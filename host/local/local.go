@@ -110,17 +110,17 @@ func (n *Node) WriteFile(name string, data []byte) error {
 }
 
 // CheckAddr refuses what package net would look up or guess: names of hosts, names of ports, networks of other families
-// than those named (tcp, udp, unix). op is dial or listen; who listens may leave the IP out.
+// than those named (tcp, udp, unix, unixgram). op is dial or listen; who listens may leave the IP out.
 func CheckAddr(op, network, addr string, families ...string) error {
 	bad := func(why string) error { return fmt.Errorf("%s %s %q: %s", op, network, addr, why) }
-	if network == "unix" && slices.Contains(families, network) {
+	if strings.HasPrefix(network, "unix") && slices.Contains(families, network) {
 		if addr == "" || strings.ContainsRune(addr, 0) {
 			return bad("not a path")
 		}
 		return nil
 	}
 	known := slices.ContainsFunc(families, func(f string) bool {
-		return network == f || f != "unix" && (network == f+"4" || network == f+"6")
+		return network == f || !strings.HasPrefix(f, "unix") && (network == f+"4" || network == f+"6")
 	})
 	if !known {
 		return bad("this host has no such network; it has " + strings.Join(families, ", "))

@@ -37,11 +37,14 @@ var (
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if err := local.CheckAddr("dial", network, addr, "tcp", "udp", "unix"); err != nil {
+	if err := local.CheckAddr("dial", network, addr, "tcp", "udp", "unix", "unixgram"); err != nil {
 		return nil, err
 	}
-	if network == "unix" {
+	switch network {
+	case "unix":
 		return h.machine.files.Dial(ctx, network, addr)
+	case "unixgram":
+		return h.machine.files.DialPacket(ctx, network, addr)
 	}
 	to, err := parse(network, addr)
 	if err != nil {
@@ -95,8 +98,11 @@ func (h *Host) ListenBacklog(_ context.Context, network, addr string, backlog in
 
 // ListenPacket implements [host.Host].
 func (h *Host) ListenPacket(_ context.Context, network, addr string) (net.PacketConn, error) {
-	if err := local.CheckAddr("listen", network, addr, "udp"); err != nil {
+	if err := local.CheckAddr("listen", network, addr, "udp", "unixgram"); err != nil {
 		return nil, err
+	}
+	if network == "unixgram" {
+		return h.machine.files.ListenPacket(network, addr)
 	}
 	at, err := parse(network, addr)
 	if err != nil {

@@ -55,7 +55,7 @@ func (c *conn) await(op string) {
 func (c *conn) Read(p []byte) (int, error) {
 	for {
 		c.await("read")
-		n, err, change, by := c.take(p)
+		n, change, by, err := c.take(p)
 		if change == nil {
 			return n, err
 		}
@@ -64,27 +64,27 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // take reads what there is; where there is nothing, it says what to wait for.
-func (c *conn) take(p []byte) (n int, err error, change <-chan struct{}, by time.Time) {
+func (c *conn) take(p []byte) (n int, change <-chan struct{}, by time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.closed:
-		return 0, c.fail("read", net.ErrClosed), nil, by
+		return 0, nil, by, c.fail("read", net.ErrClosed)
 	case passed(c.readBy):
-		return 0, c.fail("read", os.ErrDeadlineExceeded), nil, by
+		return 0, nil, by, c.fail("read", os.ErrDeadlineExceeded)
 	case len(p) == 0:
-		return 0, nil, nil, by
+		return 0, nil, by, nil
 	case c.in.data.Len() > 0:
 		n, _ = c.in.data.Read(p)
 		c.tell()
-		return n, nil, nil, by
+		return n, nil, by, nil
 	case c.in.broken:
 		c.in.broken = false
-		return 0, c.fail("read", os.NewSyscallError("read", syscall.ECONNRESET)), nil, by
+		return 0, nil, by, c.fail("read", os.NewSyscallError("read", syscall.ECONNRESET))
 	case c.in.ended:
-		return 0, io.EOF, nil, by
+		return 0, nil, by, io.EOF
 	}
-	return 0, nil, c.next(), c.readBy
+	return 0, c.next(), c.readBy, nil
 }
 
 // Write implements [net.Conn]. What two calls write at once is not mixed.
@@ -92,7 +92,7 @@ func (c *conn) Write(p []byte) (written int, err error) {
 	c.writing <- struct{}{}
 	defer func() { <-c.writing }()
 	for {
-		n, err, change, by := c.put(p[written:])
+		n, change, by, err := c.put(p[written:])
 		written += n
 		if change == nil {
 			return written, err
@@ -103,16 +103,16 @@ func (c *conn) Write(p []byte) (written int, err error) {
 }
 
 // put writes what there is room for; where that is not all, it says what to wait for.
-func (c *conn) put(p []byte) (n int, err error, change <-chan struct{}, by time.Time) {
+func (c *conn) put(p []byte) (n int, change <-chan struct{}, by time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.closed:
-		return 0, c.fail("write", net.ErrClosed), nil, by
+		return 0, nil, by, c.fail("write", net.ErrClosed)
 	case passed(c.writeBy):
-		return 0, c.fail("write", os.ErrDeadlineExceeded), nil, by
+		return 0, nil, by, c.fail("write", os.ErrDeadlineExceeded)
 	case c.out.ended:
-		return 0, c.fail("write", os.NewSyscallError("write", syscall.EPIPE)), nil, by
+		return 0, nil, by, c.fail("write", os.NewSyscallError("write", syscall.EPIPE))
 	}
 	n = min(len(p), room-c.out.data.Len())
 	if n > 0 {
@@ -120,9 +120,9 @@ func (c *conn) put(p []byte) (n int, err error, change <-chan struct{}, by time.
 		c.tell()
 	}
 	if n == len(p) {
-		return n, nil, nil, by
+		return n, nil, by, nil
 	}
-	return n, nil, c.next(), c.writeBy
+	return n, c.next(), c.writeBy, nil
 }
 
 // Close implements [net.Conn]. Where something was not read, the other end is told so by ECONNRESET.
@@ -149,7 +149,7 @@ func (c *conn) end(refused bool) (first bool) {
 	c.in.data = bytes.Buffer{}
 	c.tell()
 	c.mu.Unlock()
-	c.machine.forget(c)
+	c.machine.release(c, name{}, false)
 	return true
 }
 

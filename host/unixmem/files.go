@@ -15,7 +15,7 @@ type file struct {
 	readOnly bool // a folder of a file system that cannot be written to
 	modified time.Time
 	entries  map[string]*file // of a folder
-	listener *listener        // of a socket; nil: nobody listens, it is stale
+	socket   aborter          // nil: it is stale, or no socket
 }
 
 // access says whether the user may do to the file what the bits of a class say: 4 read, 2 write, 1 search.
@@ -203,7 +203,7 @@ func (m *Machine) RemoveStale(name string) error {
 			return syscall.ENOTSOCK
 		case !f.access(2):
 			return syscall.EACCES
-		case f.listener != nil:
+		case f.socket != nil:
 			return syscall.EADDRINUSE
 		}
 		return m.remove(name, false)

@@ -9,10 +9,10 @@ import (
 
 // listener is a socket that listens.
 type listener struct {
-	machine       *Machine
-	network, path string
-	backlog       int
-	file          *file // nil where the name is abstract
+	machine *Machine
+	network string
+	name    name
+	backlog int
 
 	monitor
 	waiting []*conn // for Accept
@@ -24,7 +24,7 @@ type listener struct {
 var _ net.Listener = (*listener)(nil)
 
 func newListener(m *Machine, network, path string, backlog int) *listener {
-	return &listener{machine: m, network: network, path: path, backlog: backlog}
+	return &listener{machine: m, network: network, name: name{path: path}, backlog: backlog}
 }
 
 // put adds a connection to those that wait.
@@ -45,8 +45,8 @@ func (l *listener) put(c *conn) error {
 // Accept implements [net.Listener].
 func (l *listener) Accept() (net.Conn, error) {
 	for {
-		l.machine.await("accept %s %s", l.network, l.path)
-		c, err, change, by := l.take()
+		l.machine.await("accept %s %s", l.network, l.name.path)
+		c, change, by, err := l.take()
 		switch {
 		case err != nil:
 			return nil, l.fail("accept", err)
@@ -58,19 +58,19 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 // take returns the first connection that waits; where there is none, what to wait for.
-func (l *listener) take() (c *conn, err error, change <-chan struct{}, by time.Time) {
+func (l *listener) take() (c *conn, change <-chan struct{}, by time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		return nil, net.ErrClosed, nil, l.by
+		return nil, nil, l.by, net.ErrClosed
 	case passed(l.by):
-		return nil, os.ErrDeadlineExceeded, nil, l.by
+		return nil, nil, l.by, os.ErrDeadlineExceeded
 	case len(l.waiting) > 0:
 		c, l.waiting = l.waiting[0], l.waiting[1:]
-		return c, nil, nil, l.by
+		return c, nil, l.by, nil
 	}
-	return nil, nil, l.next(), l.by
+	return nil, l.next(), l.by, nil
 }
 
 // Close implements [net.Listener]. Connections that nobody has accepted are reset.
@@ -95,7 +95,7 @@ func (l *listener) end() (first bool) {
 	l.waiting = nil
 	l.tell()
 	l.mu.Unlock()
-	l.machine.release(l, !keep)
+	l.machine.release(l, l.name, !keep)
 	for _, c := range waiting {
 		c.end(true)
 	}
@@ -122,7 +122,7 @@ func (l *listener) SetDeadline(at time.Time) error {
 }
 
 // Addr implements [net.Listener].
-func (l *listener) Addr() net.Addr { return address(l.network, l.path) }
+func (l *listener) Addr() net.Addr { return address(l.network, l.name.path) }
 
 func (l *listener) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: l.network, Addr: l.Addr(), Err: err}

@@ -28,16 +28,20 @@ func (m *monitor) next() <-chan struct{} {
 }
 
 // await waits for a change, or until a deadline passes; the zero time is none. The lock is not held.
-func await(change <-chan struct{}, by time.Time) {
-	if by.IsZero() {
-		<-change
-		return
+func await(change <-chan struct{}, by time.Time) { awaitEither(change, nil, by) }
+
+// awaitEither waits for one of two changes likewise.
+func awaitEither(change, other <-chan struct{}, by time.Time) {
+	var late <-chan time.Time
+	if !by.IsZero() {
+		timer := time.NewTimer(time.Until(by))
+		defer timer.Stop()
+		late = timer.C
 	}
-	timer := time.NewTimer(time.Until(by))
-	defer timer.Stop()
 	select {
 	case <-change:
-	case <-timer.C:
+	case <-other:
+	case <-late:
 	}
 }
 

@@ -33,7 +33,7 @@ type Machine struct {
 
 	mu       sync.Mutex
 	root     *file
-	abstract map[string]*listener
+	abstract map[string]aborter
 	open     map[aborter]struct{}
 	made     int // connections so far
 	closed   bool
@@ -55,7 +55,7 @@ func New(turn func(key string)) *Machine {
 	root := folder(0o755)
 	root.readOnly = true
 	root.entries["run"], root.entries["tmp"] = folder(fs.ModeSticky|0o777), folder(fs.ModeSticky|0o777)
-	return &Machine{turn: turn, root: root, abstract: make(map[string]*listener), open: make(map[aborter]struct{})}
+	return &Machine{turn: turn, root: root, abstract: make(map[string]aborter), open: make(map[aborter]struct{})}
 }
 
 // Close ends all sockets; the files stay.
@@ -75,12 +75,6 @@ func (m *Machine) await(format string, args ...any) {
 	if m.turn != nil {
 		m.turn(fmt.Sprintf(format, args...))
 	}
-}
-
-func (m *Machine) forget(s aborter) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.open, s)
 }
 
 // Dial connects to a path; network is unix.
@@ -106,9 +100,13 @@ func (m *Machine) connect(network, path string) (*conn, error) {
 	if m.closed {
 		return nil, net.ErrClosed
 	}
-	l, err := m.find(path)
+	found, err := m.find(path)
 	if err != nil {
 		return nil, err
+	}
+	l, ok := found.(*listener)
+	if !ok {
+		return nil, syscall.EPROTOTYPE
 	}
 	m.made++
 	near, far := join(m, network, path, m.made)
@@ -119,14 +117,14 @@ func (m *Machine) connect(network, path string) (*conn, error) {
 	return near, nil
 }
 
-// find returns who listens at a path.
-func (m *Machine) find(path string) (*listener, error) {
+// find returns the socket at a path.
+func (m *Machine) find(path string) (aborter, error) {
 	if len(path) > pathMax {
 		return nil, syscall.EINVAL
 	}
 	if strings.HasPrefix(path, "@") {
-		if l := m.abstract[path]; l != nil {
-			return l, nil
+		if s := m.abstract[path]; s != nil {
+			return s, nil
 		}
 		return nil, syscall.ECONNREFUSED
 	}
@@ -136,62 +134,70 @@ func (m *Machine) find(path string) (*listener, error) {
 		return nil, err
 	case !f.access(2):
 		return nil, syscall.EACCES
-	case f.listener == nil: // also where it is no socket
+	case f.socket == nil: // also where it is no socket
 		return nil, syscall.ECONNREFUSED
 	}
-	return f.listener, nil
+	return f.socket, nil
 }
 
 // Listen listens at a path; network is unix. backlog+1 connections may wait to be accepted.
 func (m *Machine) Listen(network, path string, backlog int) (net.Listener, error) {
 	m.await("listen %s %s", network, path)
 	l := newListener(m, network, path, backlog)
-	if err := m.bind(l); err != nil {
+	if err := m.bind(l, &l.name); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: address(network, path), Err: os.NewSyscallError("bind", err)}
 	}
 	return l, nil
 }
 
-func (m *Machine) bind(l *listener) error {
+// name is what a socket is bound to; that of a socket that is not bound is the zero value.
+type name struct {
+	path string
+	file *file // nil where the path is an abstract name
+}
+
+// bind gives a socket its name.
+func (m *Machine) bind(s aborter, n *name) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	switch {
+	case m.closed:
 		return net.ErrClosed
-	}
-	if len(l.path) > pathMax {
+	case len(n.path) > pathMax:
 		return syscall.EINVAL
-	}
-	if strings.HasPrefix(l.path, "@") {
-		if m.abstract[l.path] != nil {
+	case strings.HasPrefix(n.path, "@"):
+		if m.abstract[n.path] != nil {
 			return syscall.EADDRINUSE
 		}
-		m.abstract[l.path] = l
-	} else {
-		f, err := m.make(l.path, fs.ModeSocket|0o755)
+		m.abstract[n.path] = s
+	default:
+		f, err := m.make(n.path, fs.ModeSocket|0o755)
 		if err == syscall.EEXIST {
 			return syscall.EADDRINUSE
 		}
 		if err != nil {
 			return err
 		}
-		f.listener, l.file = l, f
+		f.socket, n.file = s, f
 	}
-	m.open[l] = struct{}{}
+	m.open[s] = struct{}{}
 	return nil
 }
 
-// release takes a listener from its file, which becomes stale, or is removed by its name.
-func (m *Machine) release(l *listener, unlink bool) {
+// release forgets a socket, whose file becomes stale, or is removed by its name.
+func (m *Machine) release(s aborter, n name, unlink bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.open, l)
-	if l.file == nil {
-		delete(m.abstract, l.path)
+	delete(m.open, s)
+	if n.file == nil {
+		if m.abstract[n.path] == s {
+			delete(m.abstract, n.path)
+		}
 		return
 	}
-	l.file.listener = nil
+	n.file.socket = nil
 	if unlink {
-		_ = m.remove(l.path, false) // as package net: whatever is there by now, or nothing
+		_ = m.remove(n.path, false) // as package net: whatever is there by now, or nothing
 	}
 }
 

@@ -130,11 +130,8 @@ func (h *Host) Interfaces() ([]host.Interface, error) {
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if network == "unix" {
-		if err := local.CheckAddr("dial", network, addr, network); err != nil {
-			return nil, err
-		}
-		return h.files.Dial(ctx, network, addr)
+	if network == "unix" || network == "unixgram" {
+		return h.dialPath(ctx, network, addr)
 	}
 	to, err := parse(network, addr)
 	if err != nil {
@@ -166,6 +163,17 @@ func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 		return fail(os.NewSyscallError("connect", err))
 	}
 	return c, nil
+}
+
+// dialPath connects to a path.
+func (h *Host) dialPath(ctx context.Context, network, path string) (net.Conn, error) {
+	if err := local.CheckAddr("dial", network, path, network); err != nil {
+		return nil, err
+	}
+	if network == "unixgram" {
+		return h.files.DialPacket(ctx, network, path)
+	}
+	return h.files.Dial(ctx, network, path)
 }
 
 // connect puts a new connection into the backlog of who listens.
@@ -213,6 +221,12 @@ func (h *Host) ListenBacklog(_ context.Context, network, addr string, backlog in
 
 // ListenPacket implements [host.Host].
 func (h *Host) ListenPacket(_ context.Context, network, addr string) (net.PacketConn, error) {
+	if network == "unixgram" {
+		if err := local.CheckAddr("listen", network, addr, network); err != nil {
+			return nil, err
+		}
+		return h.files.ListenPacket(network, addr)
+	}
 	if !isUDP(network) {
 		return nil, fmt.Errorf("listen %s %q: this host has no such network", network, addr)
 	}
