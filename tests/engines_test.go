@@ -30,6 +30,7 @@ func knownDifferences() []known {
 	engines := [2]string{ways[0].name, ways[1].name}
 	return []known{
 		{engines, "socket.listen", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
+		{engines, "socket.bind", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
 		{engines, "socket.close", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
 		{engines, "socket.listen", "", [2]string{"[::1]:53", ""}, noIPv6},
 	}
