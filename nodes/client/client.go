@@ -105,7 +105,7 @@ func (c *client) doSocket(ctx context.Context, h host.Host, action string, args 
 	case "listen":
 		return act(args, ListenArgs{Socket: listenerSocket}, func(a ListenArgs) (any, error) { return c.listen(ctx, h, a) })
 	case "accept":
-		return act(args, defaultAccept(), func(a AcceptArgs) (any, error) { return c.accept(ctx, a) })
+		return act(args, defaultAccept(), func(a AcceptArgs) (any, error) { return c.accept(ctx, h, a) })
 	case "bind":
 		return act(args, BindArgs{Socket: mainSocket}, func(a BindArgs) (any, error) { return c.bind(ctx, h, a) })
 	case "send":

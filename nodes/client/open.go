@@ -57,6 +57,7 @@ type ListenResult struct {
 type AcceptArgs struct {
 	Socket   string        `json:"socket,omitempty" jsonschema_description:"what further steps of the node call the connection" jsonschema:"default=main"`
 	Listener string        `json:"listener,omitempty" jsonschema_description:"the socket that listens" jsonschema:"default=listener"`
+	Pause    role.Duration `json:"pause,omitempty" jsonschema_description:"wait so long before: a busy server"`
 	Timeout  role.Duration `json:"timeout,omitempty" jsonschema_description:"give up after so long; 0: only with the step" jsonschema:"default=10s"`
 }
 
@@ -193,7 +194,7 @@ func (c *client) bind(ctx context.Context, h host.Host, args BindArgs) (any, err
 	return result, c.sockets.put(opened)
 }
 
-func (c *client) accept(ctx context.Context, args AcceptArgs) (any, error) {
+func (c *client) accept(ctx context.Context, h host.Host, args AcceptArgs) (any, error) {
 	from, err := c.sockets.get(args.Listener)
 	if err != nil {
 		return nil, err
@@ -207,7 +208,10 @@ func (c *client) accept(ctx context.Context, args AcceptArgs) (any, error) {
 	limited, cancel := within(ctx, args.Timeout)
 	defer cancel()
 	start := time.Now()
-	conn, err := from.accept(limited)
+	var conn *sock.Conn
+	if err = pause(limited, h, time.Duration(args.Pause), args.Listener+" accept"); err == nil {
+		conn, err = from.accept(limited)
+	}
 	result := AcceptResult{
 		Socket: args.Socket, Accepted: err == nil, Waited: time.Since(start).Seconds(),
 		Outcome: sock.OutcomeOf(phaseAccept, err),

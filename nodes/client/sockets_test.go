@@ -220,7 +220,7 @@ func TestListenFails(t *testing.T) {
 			t.Errorf("accept: %+v", r)
 		}
 		do[OpenResult](w, "open", `{"to": "10.0.0.2:9000", "socket": "a"}`)
-		if r := do[AcceptResult](w, "accept", `{"socket": "b"}`); !r.Accepted {
+		if r := do[AcceptResult](w, "accept", `{"socket": "b", "pause": "2s"}`); !r.Accepted || r.Waited != 2 {
 			t.Errorf("an accept that was given up has the next one wait: %+v", r)
 		}
 		if r := do[BindResult](w, "bind", `{"at": ":9000"}`); !r.Bound {
