@@ -35,14 +35,12 @@ func TestDocumentation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if regexp.MustCompile(`(?m)^[^#\n]*\b(rootfs|image): \w+\b.*}$|^docker `).Match(text) {
-				needs.Docker(t)
-			}
-			for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)|^(curl|tshark) `).FindAllStringSubmatch(string(text), -1) {
-				needs.Program(t, program[1]+program[2])
+			all := blocks(string(text))
+			for _, block := range all {
+				needed(t, block)
 			}
 			dir := t.TempDir()
-			for _, block := range blocks(string(text)) {
+			for _, block := range all {
 				switch block.language {
 				case "yaml":
 					runYAML(t, dir, block)
@@ -51,6 +49,20 @@ func TestDocumentation(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// needed skips the test where the machine lacks what a block needs.
+func needed(t *testing.T, b block) {
+	t.Helper()
+	if b.language != "yaml" && b.language != "sh" {
+		return
+	}
+	if regexp.MustCompile(`\b(rootfs|image): \w`).MatchString(b.text) {
+		needs.Docker(t)
+	}
+	for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)|^(curl|tshark) `).FindAllStringSubmatch(b.text, -1) {
+		needs.Program(t, program[1]+program[2])
 	}
 }
 
@@ -126,7 +138,7 @@ func runShell(t *testing.T, dir string, b block) {
 		if command == "" || strings.HasPrefix(command, "#") || isElsewhere(command) {
 			continue
 		}
-		command = regexp.MustCompile(`^(go run \./cmd/scenario|scenario)\b`).ReplaceAllString(command, binary())
+		command = regexp.MustCompile(`(^|\| )(go run \./cmd/scenario|scenario)\b`).ReplaceAllString(command, "${1}"+binary())
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir) // apart from the runs of other tests
