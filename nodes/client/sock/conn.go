@@ -51,6 +51,14 @@ func (c *Conn) Remote() string { return c.remote }
 // Number is the socket's among those of its node; 0 where the host does not count them.
 func (c *Conn) Number() int { return c.number }
 
+// Ended is the first error that ended a direction of the connection; io.EOF: the other end closed it. It is nil while none has.
+// Systems tell of an error once: whoever reads after a write that failed may find no more than the end of the stream.
+func (c *Conn) Ended() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
 // Read implements [net.Conn].
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
