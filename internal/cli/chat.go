@@ -24,9 +24,9 @@ func (a *App) chatCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "chat NODE [SERVER]",
 		Short: "Take part in a chat from a node",
-		Long: `Join a room of the role chat from the node NODE of a run that is up. SERVER is the node that has the room, or HOST:PORT; it
-need not be given where there is one room. The name is asked for. What others say is printed above the line that is being
-edited; the line exit or q leaves, and so does Ctrl-D.
+		Long: `Join a room of the role chat from the node NODE of a run that is up, or talk to the one person there where the role has a
+pair. SERVER is the node that has the room, or HOST:PORT; it need not be given where there is one room. The name is asked
+for. What others say is printed above the line that is being edited; the line exit or q leaves, and so does Ctrl-D.
 
 In a pipe the first line of standard input is the name, unless --name says it, every further line a message, and the end
 leaves.
@@ -70,8 +70,11 @@ func (t *talker) chat(ctx context.Context, server, name string) error {
 		return err
 	}
 	options := talk.ChatOptions{Name: name, Leave: at.leave}
+	if at.pair {
+		options.Pair = at.node
+	}
 	if t.app.attended() {
-		t.note("the room at %s; exit or q leaves", conn.RemoteAddr())
+		t.note("connected to %s; exit or q leaves", conn.RemoteAddr())
 		options.Attended, options.Color = true, t.app.look().Color
 		err = t.chatAtTerminal(ctx, conn, options)
 	} else {
@@ -102,6 +105,7 @@ type roomAt struct {
 	names []string // of the node, without the final dot
 	addr  string   // "IP:port"
 	leave string   // the word to leave by; empty: the usual one
+	pair  bool     // one person is there instead of a room
 }
 
 // chatRole is the name of the role that has rooms.
@@ -117,7 +121,8 @@ func findRoom(plan *topology.Plan, from, server string) (roomAt, error) {
 	if host, port, err := net.SplitHostPort(server); err == nil {
 		for _, room := range rooms {
 			if at := netip.MustParseAddrPort(room.addr); fmt.Sprint(at.Port()) == port && (at.Addr().String() == host || slices.Contains(room.names, host)) {
-				return roomAt{addr: server, leave: room.leave}, nil
+				room.addr = server
+				return room, nil
 			}
 		}
 		return roomAt{addr: server}, checkAddr(server)
@@ -154,6 +159,7 @@ func roomsOf(plan *topology.Plan, from string) ([]roomAt, error) {
 			var options struct {
 				Listen string `json:"listen"`
 				Leave  string `json:"leave"`
+				Pair   string `json:"pair"`
 			}
 			if err := json.Unmarshal(role.Options, &options); err != nil {
 				return nil, fmt.Errorf("options of the role %s of node %s: %w", chatRole, node.Name, err)
@@ -172,7 +178,7 @@ func roomsOf(plan *topology.Plan, from string) ([]roomAt, error) {
 			if err != nil {
 				continue // a node without a network
 			}
-			room := roomAt{node: node.Name, addr: at.String(), leave: options.Leave}
+			room := roomAt{node: node.Name, addr: at.String(), leave: options.Leave, pair: options.Pair != ""}
 			for _, name := range node.Names {
 				room.names = append(room.names, strings.TrimSuffix(name, "."))
 			}

@@ -32,6 +32,7 @@ var (
 type ChatOptions struct {
 	Name     string // empty: the person's first line
 	Leave    string // the room's word to leave by; empty: exit
+	Pair     string // who is at the other end, where that is one other person and no room: no names are sent then
 	Color    bool
 	Attended bool // a person, who may try another name where one is refused
 }
@@ -76,14 +77,19 @@ type chat struct {
 	heard  bool   // greeted is closed
 	name   string // that was given, and not refused
 	joined bool
+	parted bool   // the other person left
 	last   string // what the room said last, where it was a refusal or a remark
 }
 
-// ended is the error of a room that closed the connection.
+// ended is the error of a room, or of another person, that closed the connection.
 func (c *chat) ended() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.parted:
+		return nil
+	case c.options.Pair != "":
+		return fmt.Errorf("%s closed the connection", c.options.Pair)
 	case c.last != "":
 		return fmt.Errorf("the room closed the connection: %s", c.last)
 	case !c.joined:
@@ -94,7 +100,9 @@ func (c *chat) ended() error {
 
 // send joins the room and sends what the person types.
 func (c *chat) send() error {
-	if entered, err := c.enter(); !entered || err != nil {
+	if c.options.Pair != "" {
+		c.who.Prompt(c.painted(cmp.Or(c.options.Name, "you") + ": "))
+	} else if entered, err := c.enter(); !entered || err != nil {
 		return err
 	}
 	for {
@@ -233,6 +241,10 @@ func (c *chat) hear(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = ""
+	if c.options.Pair != "" {
+		c.hearPair(text)
+		return
+	}
 	mark, rest := text[:min(len(text), 2)], text[min(len(text), 2):]
 	switch name, joins := strings.CutSuffix(rest, " joined"); {
 	case mark == "? ": // whether somebody is there: any line is an answer
@@ -256,6 +268,16 @@ func (c *chat) hear(text string) {
 		c.heard = true
 		close(c.greeted)
 	}
+}
+
+// hearPair takes one line of the other person's; c.mu is held.
+func (c *chat) hearPair(text string) {
+	if text == c.options.Leave {
+		c.parted = true
+		c.who.Show(c.painted("* " + c.options.Pair + " left"))
+		return
+	}
+	c.who.Show(c.painted(c.options.Pair + ": " + text))
 }
 
 // answer tells what became of the name; nobody may be waiting for it any more.

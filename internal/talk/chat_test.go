@@ -110,6 +110,21 @@ func TestChatWithAGivenName(t *testing.T) {
 	s.ends(t, "")
 }
 
+// Two people without a room send no names.
+func TestChatOfTwo(t *testing.T) {
+	d := newDesk(t)
+	s := sit(t, d.interrupted, d, ChatOptions{Attended: true, Pair: "bob"})
+	d.screen.await(t, "you: ")
+	d.press("hello\r")
+	s.hears(t, "hello")
+	s.says("! hi")
+	d.screen.await(t, "bob: ! hi")
+	s.says("exit")
+	d.screen.await(t, "* bob left")
+	s.room.Close()
+	s.ends(t, "")
+}
+
 func TestChatEnds(t *testing.T) {
 	for _, test := range []struct {
 		name string
