@@ -14,7 +14,7 @@ import (
 // Bounds of what is drawn of a step.
 const (
 	maxDuets = 6  // talks
-	maxHead  = 60 // calls of one talk, from its beginning
+	maxHead  = 30 // calls of one talk, from its beginning
 	maxTail  = 8  // and from its end, where there are more
 )
 

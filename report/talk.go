@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -311,7 +312,7 @@ func (t *talk) order() {
 			all = append(all, end.calls...)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *call) int { return a.Time.Compare(b.Time) })
+	slices.SortFunc(all, func(a, b *call) int { return cmp.Compare(a.index, b.index) })
 	if t.left == nil || t.right == nil {
 		t.calls = all
 		return
@@ -334,8 +335,9 @@ type ordering struct {
 type flow struct {
 	sends   []*call
 	bytes   int64
-	got     int     // how many datagrams it received
-	ended   bool    // it sends no more
+	got     int  // how many datagrams it received
+	ended   bool // it sends no more
+	closed  bool
 	up      bool    // it is connected
 	waiting []*call // for what the other end must have done first
 }
@@ -363,13 +365,16 @@ func (o *ordering) offer(c *call) {
 	}
 }
 
-// giveUp takes datagrams that have waited in vain: there are more of them than were sent, since a link doubled some.
+// giveUp takes what has waited in vain: a datagram, of which a link made two; a reset that was not the other end's.
 func (o *ordering) giveUp(now time.Time) {
 	const patience = 100 * time.Millisecond
 	for _, end := range []*talker{o.left, o.right} {
 		f := o.flows[end]
-		for end.datagrams && len(f.waiting) > 0 && now.Sub(f.waiting[0].Time) > patience {
+		for len(f.waiting) > 0 && now.Sub(f.waiting[0].Time) > patience {
 			next := f.waiting[0]
+			if _, failed := next.is.(event.SocketError); !failed && !end.datagrams {
+				break
+			}
 			f.waiting = f.waiting[1:]
 			o.take(next)
 		}
@@ -390,6 +395,8 @@ func (o *ordering) ready(c *call) bool {
 	switch e := c.is.(type) {
 	case event.SocketAccept:
 		return end.connect == nil || f.up
+	case event.SocketError:
+		return e.Errno != "ECONNRESET" || !end.tells || f.closed
 	case event.SocketRecv:
 		switch {
 		case !end.tells:
@@ -415,7 +422,9 @@ func (o *ordering) take(c *call) {
 		f.bytes += int64(e.Bytes)
 	case event.SocketShutdown:
 		f.ended = f.ended || e.How == "write"
-	case event.SocketClose, event.SocketError:
+	case event.SocketClose:
+		f.ended, f.closed = true, true
+	case event.SocketError:
 		f.ended = true
 	case event.SocketRecv:
 		f.got++
