@@ -148,7 +148,7 @@ func (w *watched) DeliverNetworkPacket(number tcpip.NetworkProtocolNumber, p *st
 		}
 	case header.IPv6ProtocolNumber:
 		if b, ok := p.Data().PullUp(header.IPv6MinimumSize); ok {
-			if ip := header.IPv6(b); ip.TransportProtocol() == header.TCPProtocolNumber {
+			if ip := header.IPv6(b); ip.NextHeader() == uint8(header.TCPProtocolNumber) {
 				w.peek(p, header.IPv6MinimumSize, ip.SourceAddress(), ip.DestinationAddress())
 			}
 		}
