@@ -258,6 +258,43 @@ type HTTPResponse struct {
 	Truncated   int64   `json:"truncated,omitempty"`
 }
 
+// WSOpen says that a WebSocket was made of a connection: its handshake is done (RFC 6455, section 4).
+type WSOpen struct {
+	Side        string `json:"side"`
+	Local       string `json:"local"`
+	Remote      string `json:"remote"`
+	URL         string `json:"url"`
+	Origin      string `json:"origin,omitempty"`      // of the page that opened it, where a browser or somebody like one says so
+	Subprotocol string `json:"subprotocol,omitempty"` // that both ends speak
+}
+
+// WSFrame is a frame of a WebSocket, sent or received (RFC 6455, section 5).
+type WSFrame struct {
+	Side      string `json:"side"`
+	Local     string `json:"local"`
+	Remote    string `json:"remote"`
+	Direction string `json:"direction"`           // sent or received
+	Opcode    string `json:"opcode"`              // text, binary, continuation, ping, pong, close, reserved
+	Bytes     int64  `json:"bytes"`               // of the payload
+	Fragment  bool   `json:"fragment,omitempty"`  // the message goes on in another frame
+	Masked    bool   `json:"masked,omitempty"`    // as all frames of clients are, and none of servers
+	Reserved  bool   `json:"reserved,omitempty"`  // a bit is set that has no meaning here
+	Code      int    `json:"code,omitempty"`      // of a close frame
+	Text      string `json:"text,omitempty"`      // the payload's beginning, without its mask, where it is text
+	Truncated int64  `json:"truncated,omitempty"` // bytes of the text left out
+}
+
+// WSClose says that a WebSocket ended.
+type WSClose struct {
+	Side    string `json:"side"`
+	Local   string `json:"local"`
+	Remote  string `json:"remote"`
+	By      string `json:"by"`   // whose close frame was first, or who ended it without one: local or remote
+	Code    int    `json:"code"` // of that frame; 1005: it has none; 1006: there was no close frame
+	Reason  string `json:"reason,omitempty"`
+	Meaning string `json:"meaning,omitempty"` // of the code, in one plain sentence
+}
+
 // HTMLAsset says that the parser found a resource the page needs; PageBytes tells how much of the page had arrived.
 type HTMLAsset struct {
 	Page        string `json:"page"`
@@ -396,6 +433,9 @@ func (SocketError) Word() string    { return "socket.error" }
 func (SocketClose) Word() string    { return "socket.close" }
 func (HTTPRequest) Word() string    { return "http.request" }
 func (HTTPResponse) Word() string   { return "http.response" }
+func (WSOpen) Word() string         { return "ws.open" }
+func (WSFrame) Word() string        { return "ws.frame" }
+func (WSClose) Word() string        { return "ws.close" }
 func (HTMLAsset) Word() string      { return "html.asset" }
 func (PageMilestone) Word() string  { return "page.milestone" }
 func (PageLoad) Word() string       { return "page.load" }
@@ -417,7 +457,7 @@ func Words() []Event {
 		DNSQuery{}, DNSAnswer{},
 		SocketCreate{}, SocketBind{}, SocketListen{}, SocketAccept{}, SocketConnect{},
 		SocketSend{}, SocketRecv{}, SocketShutdown{}, SocketError{}, SocketClose{},
-		HTTPRequest{}, HTTPResponse{}, HTMLAsset{}, PageMilestone{}, PageLoad{},
+		HTTPRequest{}, HTTPResponse{}, WSOpen{}, WSFrame{}, WSClose{}, HTMLAsset{}, PageMilestone{}, PageLoad{},
 		CookieStore{}, CookieSend{}, CookieBlock{},
 		ChatJoin{}, ChatMessage{}, ChatLeave{},
 		ICMPEcho{}, AccessDeny{}, LinkDrop{}, Fault{},

@@ -21,6 +21,7 @@ import (
 	"scenario/dnsd/stub"
 	"scenario/host"
 	"scenario/nodes/role"
+	"scenario/nodes/ws"
 )
 
 // Name is the role's name in a scenario.
@@ -30,6 +31,8 @@ const Name = "chat"
 type Options struct {
 	Listen    string        `json:"listen,omitempty" jsonschema_description:"serve a room on this IP:port, or on :port for every address of the node; default: the node is a client only"`
 	Pair      string        `json:"pair,omitempty" jsonschema_description:"two people talk over one connection, without a room: in turns, where who said a line waits for the other's, or both at once. The one who listens talks to one at a time; default: a room" jsonschema:"enum=turns,enum=both"`
+	WebSocket string        `json:"websocket,omitempty" jsonschema_description:"serve the room by WebSocket too, or only so, on this IP:port or :port: at the path /chat, and at / a page that chats"`
+	Origins   []string      `json:"origins,omitempty" jsonschema_description:"whose pages may open a WebSocket beside the room's own page: hosts, or scheme://host, with * for any characters; a client that names no origin always may"`
 	Names     string        `json:"names,omitempty" jsonschema_description:"whether the room asks for a name first, or gives everybody one (guest1, guest2 …)" jsonschema:"enum=asked,enum=given,default=asked"`
 	Leave     string        `json:"leave,omitempty" jsonschema_description:"the line by which a member leaves" jsonschema:"default=exit"`
 	History   int           `json:"history,omitempty" jsonschema_description:"how many of the latest messages who joins is told" jsonschema:"minimum=0,maximum=1000,default=0"`
@@ -77,6 +80,10 @@ func (o Options) check() error {
 	switch {
 	case o.Pair != "" && o.Pair != pairTurns && o.Pair != pairBoth:
 		return fmt.Errorf("pair: %q is neither %s nor %s", o.Pair, pairTurns, pairBoth)
+	case o.Pair != "" && o.WebSocket != "":
+		return errors.New("websocket: two people who talk to each other do so over a plain connection")
+	case len(o.Origins) > 0 && o.WebSocket == "":
+		return errors.New("origins: nobody can come from a page without the option websocket")
 	case o.Pair != "" && (o.History > 0 || o.Heartbeat > 0 || o.Limit > 0 || o.Quiet):
 		return errors.New("pair: history, heartbeat, limit and quiet are a room's, and two people who talk to each other have none")
 	case o.Names != namesAsked && o.Names != namesGiven:
@@ -90,18 +97,25 @@ func (o Options) check() error {
 	case o.Limit < 0:
 		return fmt.Errorf("limit: %d is less than 0", o.Limit)
 	}
-	if o.Listen == "" {
-		return nil
+	for _, origin := range o.Origins {
+		if err := ws.CheckOrigin(origin); err != nil {
+			return fmt.Errorf("origins: %w", err)
+		}
 	}
-	full := o.Listen
-	if strings.HasPrefix(full, ":") {
-		full = "0.0.0.0" + full
-	}
-	if _, err := netip.ParseAddrPort(full); err != nil {
-		return fmt.Errorf("listen: %q is no IP:port and no :port", o.Listen)
+	for option, address := range map[string]string{"listen": o.Listen, "websocket": o.WebSocket} {
+		full := address
+		if strings.HasPrefix(full, ":") {
+			full = "0.0.0.0" + full
+		}
+		if _, err := netip.ParseAddrPort(full); address != "" && err != nil {
+			return fmt.Errorf("%s: %q is no IP:port and no :port", option, address)
+		}
 	}
 	return nil
 }
+
+// serves says whether the node has something to connect to.
+func (o Options) serves() bool { return o.Listen != "" || o.WebSocket != "" }
 
 // lookup finds the addresses of a name.
 type lookup func(ctx context.Context, name string) ([]netip.Addr, error)
@@ -131,7 +145,8 @@ func newChat(o Options, newLookup func(host.Host) lookup) *chat {
 // Serve implements [role.Role].
 func (c *chat) Serve(ctx context.Context, h host.Host, ready func()) error {
 	c.client.lookup = c.newLookup(h)
-	if c.options.Listen == "" {
+	c.client.random = h.Rand()
+	if !c.options.serves() {
 		ready()
 		c.client.serve(ctx)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -13,12 +14,14 @@ import (
 	"scenario/host"
 	"scenario/nodes/client/sock"
 	"scenario/nodes/role"
+	"scenario/nodes/ws"
 )
 
 // JoinArgs are the arguments of the action join.
 type JoinArgs struct {
-	Server  string        `json:"server" jsonschema_description:"host:port of the room, or of the other person; the host is a name or an IP address" jsonschema:"required"`
+	Server  string        `json:"server" jsonschema_description:"host:port of the room, or of the other person, or ws://host:port/chat; the host is a name or an IP address" jsonschema:"required"`
 	Name    string        `json:"name,omitempty" jsonschema_description:"the name to be known by; the server says what is wrong with it; where names are given, or two talk to each other, leave it out"`
+	Origin  string        `json:"origin,omitempty" jsonschema_description:"by WebSocket: the origin of the page to pass for, such as http://shop.example; default: none, as programs have that are no browsers"`
 	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"give up after so long; 0: only with the step" jsonschema:"default=5s"`
 }
 
@@ -30,6 +33,8 @@ type JoinResult struct {
 	Answer   string  `json:"answer" jsonschema_description:"why the server refused the name, where it did"`
 	Local    string  `json:"local" jsonschema_description:"this end's IP:port"`
 	Remote   string  `json:"remote" jsonschema_description:"the server's IP:port"`
+	Status   int     `json:"status" jsonschema_description:"by WebSocket: the status of the server's HTTP response, 101 where the connection was upgraded; else 0"`
+	Protocol string  `json:"protocol" jsonschema_description:"by WebSocket: the subprotocol that both ends agreed on"`
 	Duration float64 `json:"duration_s"`
 	sock.Outcome
 }
@@ -101,6 +106,7 @@ const (
 type client struct {
 	options  Options
 	lookup   lookup // from the start of Serve
+	random   rand.Source
 	sessions chan *session
 	stopped  chan struct{}
 
@@ -131,8 +137,8 @@ func (c *client) serve(ctx context.Context) {
 }
 
 func (c *client) join(ctx context.Context, h host.Host, args JoinArgs) (any, error) {
-	target, err := sock.ParseTarget(args.Server)
-	if err != nil {
+	byWeb := ws.IsURL(args.Server)
+	if err := c.checkServer(args, byWeb); err != nil {
 		return nil, err
 	}
 	if strings.ContainsAny(args.Name, "\r\n") {
@@ -145,15 +151,14 @@ func (c *client) join(ctx context.Context, h host.Host, args JoinArgs) (any, err
 	defer cancel()
 	start := time.Now()
 	result := JoinResult{Server: args.Server, Name: args.Name}
-	conn, err := sock.Dialer{Host: h, Lookup: c.lookup}.Dial(limited, target)
+	p, err := c.dial(limited, h, args, byWeb, &result)
 	if err == nil {
-		result.Local, result.Remote = conn.Local(), conn.Remote()
 		if c.options.Pair == "" {
-			s := newSession(h.Log(), conn, args)
+			s := newSession(h.Log(), p, args)
 			result.Joined, result.Answer, err = c.enter(limited, s, args.Name)
 			result.Name = s.self()
 		} else {
-			err = c.call(limited, newPair(h.Log(), conn, c.options, event.SideClient, args.Server))
+			err = c.call(limited, newPair(h.Log(), p.socket(), c.options, event.SideClient, args.Server))
 			result.Joined = err == nil
 		}
 	}
@@ -169,6 +174,39 @@ func (c *client) join(ctx context.Context, h host.Host, args JoinArgs) (any, err
 	return result, nil
 }
 
+// checkServer says what is wrong with whom to join.
+func (c *client) checkServer(args JoinArgs, byWeb bool) (err error) {
+	switch {
+	case byWeb && c.options.Pair != "":
+		return errors.New("two people who talk to each other do so over a plain connection")
+	case byWeb:
+		_, err = ws.ParseURL(args.Server)
+	case args.Origin != "":
+		return errors.New("origin: only who connects by WebSocket, to ws://host:port/path, names one")
+	default:
+		_, err = sock.ParseTarget(args.Server)
+	}
+	return err
+}
+
+// dial connects to a server and notes in the result what can be said of it.
+func (c *client) dial(ctx context.Context, h host.Host, args JoinArgs, byWeb bool, result *JoinResult) (peer, error) {
+	dialer := sock.Dialer{Host: h, Lookup: c.lookup}
+	if byWeb {
+		return c.dialWeb(ctx, dialer, args, result)
+	}
+	target, err := sock.ParseTarget(args.Server)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dialer.Dial(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	result.Local, result.Remote = conn.Local(), conn.Remote()
+	return newStream(conn, maxServerLine), nil
+}
+
 // begin has a session receive.
 func (c *client) begin(ctx context.Context, s *session) (err error) {
 	select {
@@ -179,7 +217,7 @@ func (c *client) begin(ctx context.Context, s *session) (err error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	_ = s.conn.CloseFor("not joined")
+	s.peer.close("not joined")
 	return err
 }
 
@@ -190,7 +228,7 @@ func (c *client) call(ctx context.Context, s *session) error {
 	}
 	err := c.enterAs(s)
 	if err != nil {
-		_ = s.conn.CloseFor("not joined")
+		s.peer.close("not joined")
 	}
 	return err
 }
@@ -216,7 +254,7 @@ func (c *client) enter(ctx context.Context, s *session, name string) (joined boo
 		joined = err == nil
 	}
 	if !joined {
-		_ = s.conn.CloseFor("not joined")
+		s.peer.close("not joined")
 	}
 	return joined, l.text, err
 }

@@ -37,7 +37,7 @@ type pair struct {
 
 // newPair makes a session of a connection with another person.
 func newPair(log *slog.Logger, conn *sock.Conn, o Options, side, server string) *session {
-	s := newSession(log, conn, JoinArgs{Server: server})
+	s := newSession(log, newStream(conn, maxServerLine), JoinArgs{Server: server})
 	s.pair = &pair{
 		side: side, turns: o.Pair == pairTurns, word: o.Leave, self: hostOf(conn.Local()), other: hostOf(conn.Remote()),
 	}

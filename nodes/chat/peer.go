@@ -1,6 +1,11 @@
 package chat
 
-import "scenario/nodes/client/sock"
+import (
+	"errors"
+	"io"
+
+	"scenario/nodes/client/sock"
+)
 
 // peer carries one member's lines, whatever the transport: what sends lines in and takes lines out can be in a room.
 // [room.admit] has it take part. receive is called by one goroutine, send and ask by another, close by any.
@@ -41,11 +46,18 @@ type stream struct {
 
 var _ peer = (*stream)(nil)
 
-func newStream(conn *sock.Conn) *stream {
-	return &stream{conn: conn, lines: newLineReader(conn, maxLine)}
+// newStream reads lines of max bytes at most.
+func newStream(conn *sock.Conn, max int) *stream {
+	return &stream{conn: conn, lines: newLineReader(conn, max)}
 }
 
-func (s *stream) receive() (string, error) { return s.lines.next() }
+func (s *stream) receive() (string, error) {
+	text, err := s.lines.next()
+	if errors.Is(err, io.EOF) && s.conn.Ended() != nil {
+		err = s.conn.Ended() // it may have ended when something was sent
+	}
+	return text, err
+}
 
 func (s *stream) send(lines [][]byte) error {
 	text := lines[0]

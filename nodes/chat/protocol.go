@@ -144,9 +144,14 @@ func (r *lineReader) next() (string, error) {
 	}
 	text = bytes.TrimSuffix(text, []byte("\n"))
 	text = bytes.TrimSuffix(text, []byte("\r"))
+	return checkLine(text, r.max)
+}
+
+// checkLine returns the text of a line, without its end, or a [badLine].
+func checkLine(text []byte, max int) (string, error) {
 	switch {
-	case len(text) > r.max:
-		return "", badLine(fmt.Sprintf("the line is longer than %d bytes", r.max))
+	case len(text) > max:
+		return "", badLine(fmt.Sprintf("the line is longer than %d bytes", max))
 	case !utf8.Valid(text):
 		return "", badLine("the line is not UTF-8")
 	case bytes.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) && c != '\t' }):

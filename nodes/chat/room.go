@@ -17,6 +17,7 @@ import (
 	"scenario/event"
 	"scenario/host"
 	"scenario/host/errno"
+	"scenario/nodes/ws"
 )
 
 const (
@@ -290,7 +291,7 @@ func (r *room) look(now time.Time) {
 		silent := now.Sub(m.heard)
 		switch {
 		case silent >= 2*beat:
-			r.remove(m, fmt.Sprintf("%s for %s", endSilent, silent.Round(time.Millisecond)))
+			r.remove(m, fmt.Sprintf("%s for %s", endSilent, 2*beat))
 			continue
 		case silent >= beat && !m.asked:
 			m.asked = true
@@ -330,6 +331,9 @@ func fold(name string) string {
 // lossOf says how a connection ended that was not left by the leave word. The end of a member's stream is taken for its
 // leaving: one that sends no more (a half-close) and one that is gone look alike to the room until it is told something.
 func lossOf(err error) string {
+	if end, ok := errors.AsType[*ws.Ended](err); ok {
+		return lossOfWebSocket(end)
+	}
 	if name := errno.Name(err); name != "" {
 		return "connection lost (" + name + ")"
 	}

@@ -19,12 +19,16 @@ const maxServerLine = 2 * maxLine
 // maxKept is how many lines a session keeps that nobody waited for yet.
 const maxKept = 1000
 
+// nodeStops is why a session ends with its node.
+const nodeStops = "the node stops"
+
 // errLeft is how a session ends that was left on purpose.
 var errLeft = errors.New("the room was left")
 
 // session is a connection to a room, from the client's side.
 type session struct {
-	conn   *sock.Conn
+	peer   peer       // the other end
+	conn   *sock.Conn // below it
 	log    *slog.Logger
 	server string        // as written
 	name   string        // under mu until the room is joined
@@ -40,9 +44,9 @@ type session struct {
 	ended   error // why nothing more will be received
 }
 
-func newSession(log *slog.Logger, conn *sock.Conn, args JoinArgs) *session {
+func newSession(log *slog.Logger, p peer, args JoinArgs) *session {
 	return &session{
-		conn: conn, log: log, server: args.Server, name: args.Name,
+		peer: p, conn: p.socket(), log: log, server: args.Server, name: args.Name,
 		done: make(chan struct{}), news: make(chan struct{}),
 	}
 }
@@ -50,12 +54,10 @@ func newSession(log *slog.Logger, conn *sock.Conn, args JoinArgs) *session {
 // receive keeps what the server sends until the connection or ctx ends; then it closes the connection.
 func (s *session) receive(ctx context.Context) {
 	defer close(s.done)
-	const stopped = "the node stops"
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.CloseFor(stopped) })
+	stop := context.AfterFunc(ctx, func() { s.peer.close(nodeStops) })
 	defer stop()
-	lines := newLineReader(s.conn, maxServerLine)
 	for s.mayRead(ctx) {
-		text, err := lines.next()
+		text, err := s.peer.receive()
 		var bad badLine
 		switch {
 		case errors.As(err, &bad):
@@ -71,7 +73,7 @@ func (s *session) receive(ctx context.Context) {
 			s.finish(errOtherLeft)
 			return
 		case l.kind == lineAsk:
-			_, _ = s.conn.Write([]byte("\n")) // an error is the next read's too
+			_ = s.peer.send([][]byte{[]byte("\n")}) // an error is the next read's too
 		default:
 			s.learn(l)
 			s.tell(l)
@@ -146,7 +148,7 @@ func (s *session) finish(err error) {
 	if joined {
 		event.Emit(s.conn.Context(), s.log, event.ChatLeave{Side: s.side(), Name: gone.name, Reason: reason})
 	}
-	_ = s.conn.CloseFor(end)
+	s.peer.close(end)
 }
 
 // side is this end's, in events.
@@ -205,9 +207,9 @@ func (s *session) find(match func(line) bool) (l line, found bool, news <-chan s
 // send writes one line. When ctx ends first the connection is of no more use: it is closed.
 func (s *session) send(ctx context.Context, text string) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Unix(1, 0)) })
-	_, err := io.WriteString(s.conn, text+"\n")
+	err := s.peer.send([][]byte{[]byte(text + "\n")})
 	if !stop() { // the deadline is set, or about to be
-		_ = s.conn.CloseFor("the other end does not read")
+		s.peer.close("the other end does not read")
 		return ctx.Err()
 	}
 	return err
@@ -240,7 +242,7 @@ func (s *session) leave(ctx context.Context, word string) error {
 	case <-s.done:
 		return nil
 	case <-ctx.Done():
-		_ = s.conn.CloseFor("the other end does not answer")
+		s.peer.close("the other end does not answer")
 		return ctx.Err()
 	}
 }
