@@ -112,7 +112,8 @@ func (c *conn) close(by, reason string) {
 		c.nc.Close() // an error would say no more than that it is closed
 		close(c.wake)
 		event.Emit(c.opened, c.log, event.SocketClose{
-			Network: "tcp", Local: c.local, Remote: c.remote, By: by, Sent: c.sent, Received: c.tap.total.Load(), Reason: reason,
+			Network: "tcp", Local: c.local, Remote: c.remote, Socket: event.SocketConnection,
+			By: by, Sent: c.sent, Received: c.tap.total.Load(), Reason: reason,
 		})
 	})
 }

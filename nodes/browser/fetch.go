@@ -15,6 +15,7 @@ import (
 	"scenario/event"
 	"scenario/host/errno"
 	"scenario/nodes/browser/cookie"
+	"scenario/nodes/client/sock"
 )
 
 // request is one request of a page load. Only the goroutine that fetches it writes its result.
@@ -226,9 +227,7 @@ func (v *visit) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		})
 		return nil, err // which names the address
 	}
-	event.Emit(ctx, v.log, event.SocketConnect{
-		Network: "tcp", Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String(), Duration: took,
-	})
+	event.Emit(ctx, v.log, sock.Connected(v.host, nc, took))
 	return nc, nil
 }
 

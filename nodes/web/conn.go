@@ -55,8 +55,8 @@ type exchange struct {
 	start   time.Time // the request had been read
 }
 
-// newConn wraps a connection and tells that it was accepted.
-func newConn(ctx context.Context, log *slog.Logger, inner net.Conn, bodyLimit int) *conn {
+// newConn wraps a connection and tells that it was accepted, with that event.
+func newConn(ctx context.Context, log *slog.Logger, inner net.Conn, accept event.SocketAccept, bodyLimit int) *conn {
 	c := &conn{
 		Conn: inner, log: log,
 		local: inner.LocalAddr().String(), remote: inner.RemoteAddr().String(),
@@ -66,7 +66,6 @@ func newConn(ctx context.Context, log *slog.Logger, inner net.Conn, bodyLimit in
 	if address, err := netip.ParseAddrPort(c.remote); err == nil {
 		c.address = address.Addr().Unmap()
 	}
-	accept := event.SocketAccept{Network: network, Local: c.local, Remote: c.remote}
 	c.ctx, c.cancel = context.WithCancel(event.Begin(ctx, log, accept))
 	return c
 }
@@ -148,7 +147,7 @@ func (c *conn) Close() error {
 	c.mu.Lock()
 	unanswered := c.in.rest()
 	end := event.SocketClose{
-		Network: network, Local: c.local, Remote: c.remote,
+		Network: network, Local: c.local, Remote: c.remote, Socket: event.SocketConnection,
 		By: c.by, Sent: c.sent, Received: c.received, Reason: c.reason,
 	}
 	c.mu.Unlock()

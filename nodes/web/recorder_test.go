@@ -128,14 +128,14 @@ func TestExchangeEvents(t *testing.T) {
 			}
 			got.Write(append(text, '\n'))
 		}
-		const want = `{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.listen","local":"[::]:80","network":"tcp"}
-{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.accept","id":"conn/web/1.1","local":"192.0.2.80:80","network":"tcp","remote":"198.51.100.7:49152","trace":"conn/web/1"}
+		const want = `{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.listen","local":"[::]:80","network":"tcp","socket":"listening"}
+{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.accept","id":"conn/web/1.1","local":"192.0.2.80:80","network":"tcp","remote":"198.51.100.7:49152","socket":"connection","trace":"conn/web/1"}
 {"time":"0001-01-01T00:00:00Z","node":"server","event":"http.request","cookie":"a=1; b=2","host":"shop.example","id":"conn/web/1.2","local":"192.0.2.80:80","method":"GET","parent":"conn/web/1.1","proto":"HTTP/1.1","remote":"198.51.100.7:49152","side":"server","trace":"conn/web/1","url":"http://shop.example/old?q=1","user_agent":"test"}
 {"time":"0001-01-01T00:00:00Z","node":"server","event":"http.response","content_type":"text/html; charset=utf-8","duration_s":1,"local":"192.0.2.80:80","location":"/new","method":"GET","parent":"conn/web/1.2","remote":"198.51.100.7:49152","side":"server","size":60,"status":302,"trace":"conn/web/1","url":"http://shop.example/old?q=1"}
 {"time":"0001-01-01T00:00:00Z","node":"server","event":"http.request","host":"other.example","id":"conn/web/1.3","local":"192.0.2.80:80","method":"HEAD","parent":"conn/web/1.1","proto":"HTTP/1.1","remote":"198.51.100.7:49152","reused":true,"side":"server","trace":"conn/web/1","url":"http://other.example/"}
 {"time":"0001-01-01T00:00:00Z","node":"server","event":"http.response","content_type":"text/html; charset=utf-8","duration_s":0,"local":"192.0.2.80:80","method":"HEAD","parent":"conn/web/1.3","remote":"198.51.100.7:49152","side":"server","size":0,"status":200,"trace":"conn/web/1","url":"http://other.example/"}
-{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.close","by":"local","local":"192.0.2.80:80","network":"tcp","parent":"conn/web/1.1","reason":"connection: close","received":167,"remote":"198.51.100.7:49152","sent":415,"trace":"conn/web/1"}
-{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.close","by":"local","local":"[::]:80","network":"tcp","received":0,"sent":0}
+{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.close","by":"local","local":"192.0.2.80:80","network":"tcp","parent":"conn/web/1.1","reason":"connection: close","received":167,"remote":"198.51.100.7:49152","sent":415,"socket":"connection","trace":"conn/web/1"}
+{"time":"0001-01-01T00:00:00Z","node":"server","event":"socket.close","by":"local","local":"[::]:80","network":"tcp","received":0,"sent":0,"socket":"listening"}
 `
 		if diff := cmp.Diff(want, got.String()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)

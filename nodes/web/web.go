@@ -21,6 +21,7 @@ import (
 	"scenario/event"
 	"scenario/host"
 	"scenario/host/errno"
+	"scenario/nodes/client/sock"
 	"scenario/nodes/role"
 )
 
@@ -145,9 +146,9 @@ func (s *server) listen(ctx context.Context, h host.Host) ([]*listener, error) {
 			closeAll(ctx, h.Log(), listeners)
 			return nil, fmt.Errorf("listen on %s: %w", address, err)
 		}
-		event.Emit(ctx, h.Log(), event.SocketListen{Network: network, Local: inner.Addr().String()})
+		event.Emit(ctx, h.Log(), event.SocketListen{Network: network, Local: inner.Addr().String(), Socket: event.SocketListening})
 		listeners = append(listeners, &listener{
-			Listener: inner, ctx: ctx, log: h.Log(), access: s.access, accepted: accepted, bodyLimit: s.options.LogBody,
+			Listener: inner, ctx: ctx, host: h, log: h.Log(), access: s.access, accepted: accepted, bodyLimit: s.options.LogBody,
 		})
 	}
 	return listeners, nil
@@ -158,7 +159,7 @@ func closeAll(ctx context.Context, log *slog.Logger, listeners []*listener) {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			log.Warn("listener not closed", "local", l.Addr(), "error", err)
 		}
-		event.Emit(ctx, log, event.SocketClose{Network: network, Local: l.Addr().String(), By: byLocal})
+		event.Emit(ctx, log, event.SocketClose{Network: network, Local: l.Addr().String(), Socket: event.SocketListening, By: byLocal})
 	}
 }
 
@@ -166,6 +167,7 @@ func closeAll(ctx context.Context, log *slog.Logger, listeners []*listener) {
 type listener struct {
 	net.Listener
 	ctx       context.Context // of the role
+	host      host.Host
 	log       *slog.Logger
 	access    *access
 	accepted  *atomic.Int64 // connections of all listeners
@@ -182,7 +184,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		number := l.accepted.Add(1)
 		// The role is part of the name: another role of the node counts connections too.
 		ctx := event.WithTrace(l.ctx, fmt.Sprintf("conn/web/%d", number), "")
-		c := newConn(ctx, l.log, inner, l.bodyLimit)
+		c := newConn(ctx, l.log, inner, sock.Accepted(l.host, inner), l.bodyLimit)
 		c.number, c.onClose = number, l.access.leave
 		rule, denied := l.access.admit(c)
 		if !denied {

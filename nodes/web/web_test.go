@@ -53,7 +53,7 @@ func TestIdleTimeout(t *testing.T) {
 				}
 				synctest.Wait()
 				want := []event.SocketClose{{
-					Network: "tcp", Local: "192.0.2.80:80", Remote: "198.51.100.7:49152", By: "local", Reason: "idle timeout",
+					Network: "tcp", Local: "192.0.2.80:80", Remote: "198.51.100.7:49152", Socket: event.SocketConnection, By: "local", Reason: "idle timeout",
 					Received: int64(4 * len(get)),
 				}}
 				got := told[event.SocketClose](l)

@@ -192,6 +192,35 @@ func (c *Conn) CloseFor(reason string) (err error) {
 	return err
 }
 
+// Accepted is the event of a connection that a listener of h returned, with what its ends agreed on as far as h tells.
+func Accepted(h host.Host, inner net.Conn) event.SocketAccept {
+	agreed := handshake(h, inner)
+	return event.SocketAccept{
+		Network: networkOf(inner), Local: text(inner.LocalAddr()), Remote: text(inner.RemoteAddr()), Socket: event.SocketConnection,
+		ISN: agreed.ISN, PeerISN: agreed.PeerISN, MSS: agreed.MSS,
+		WindowScale: agreed.WindowScale, PeerWindowScale: agreed.PeerWindowScale,
+		SACK: agreed.SACK, Timestamps: agreed.Timestamps,
+	}
+}
+
+// Connected is the event of a connection that h made in so many seconds, with what its ends agreed on as far as h tells.
+func Connected(h host.Host, inner net.Conn, took float64) event.SocketConnect {
+	agreed := handshake(h, inner)
+	return event.SocketConnect{
+		Network: networkOf(inner), Local: text(inner.LocalAddr()), Remote: text(inner.RemoteAddr()), Socket: event.SocketConnection,
+		ISN: agreed.ISN, PeerISN: agreed.PeerISN, MSS: agreed.MSS,
+		WindowScale: agreed.WindowScale, PeerWindowScale: agreed.PeerWindowScale,
+		SACK: agreed.SACK, Timestamps: agreed.Timestamps, Duration: took,
+	}
+}
+
+func networkOf(inner net.Conn) string {
+	if a := inner.LocalAddr(); a != nil {
+		return plain(a.Network())
+	}
+	return ""
+}
+
 // handshake is what the ends of a connection agreed on, as far as the host tells.
 func handshake(h host.Host, inner net.Conn) host.Handshake {
 	if inspector, ok := h.(host.Inspector); ok {

@@ -133,13 +133,9 @@ func (s Sockets) Dial(ctx context.Context, network, addr string) (*Conn, error) 
 		return nil, err
 	}
 	c := newConn(made, inner)
-	agreed := handshake(s.Host, inner)
-	return c.begin(ctx, event.SocketConnect{
-		Network: c.network, Local: c.local, Remote: c.remote, Socket: c.kind, Number: c.number, Duration: took,
-		ISN: agreed.ISN, PeerISN: agreed.PeerISN, MSS: agreed.MSS,
-		WindowScale: agreed.WindowScale, PeerWindowScale: agreed.PeerWindowScale,
-		SACK: agreed.SACK, Timestamps: agreed.Timestamps,
-	}), nil
+	connect := Connected(s.Host, inner, took)
+	connect.Network, connect.Socket, connect.Number = c.network, c.kind, c.number
+	return c.begin(ctx, connect), nil
 }
 
 // Outcome is what a person sees of a connection that failed; the zero value where none did. Results of actions embed it.

@@ -2,6 +2,7 @@ package sock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -80,13 +81,19 @@ func (l *Listener) Accept() (*Conn, error) {
 	made := l.socket
 	made.kind, made.number = event.SocketConnection, host.NextSocket(l.sockets.Host)
 	c := newConn(made, inner)
-	agreed := handshake(l.sockets.Host, inner)
-	return c.begin(event.WithTrace(l.parent, fmt.Sprintf("conn/%s/%d", l.sockets.Role, l.accepted), ""), event.SocketAccept{
-		Network: c.network, Local: c.local, Remote: c.remote, Socket: c.kind, Number: c.number, Listening: l.socket.number,
-		ISN: agreed.ISN, PeerISN: agreed.PeerISN, MSS: agreed.MSS,
-		WindowScale: agreed.WindowScale, PeerWindowScale: agreed.PeerWindowScale,
-		SACK: agreed.SACK, Timestamps: agreed.Timestamps,
-	}), nil
+	accept := Accepted(l.sockets.Host, inner)
+	accept.Network, accept.Number, accept.Listening = c.network, c.number, l.socket.number
+	return c.begin(event.WithTrace(l.parent, fmt.Sprintf("conn/%s/%d", l.sockets.Role, l.accepted), ""), accept), nil
+}
+
+// SetUnlinkOnClose says whether Close removes the file of a Unix-domain socket, as it does unless it is told otherwise.
+func (l *Listener) SetUnlinkOnClose(unlink bool) error {
+	file, ok := l.inner.(interface{ SetUnlinkOnClose(bool) })
+	if !ok {
+		return fmt.Errorf("keep the file of %s: %w", l.Addr(), errors.ErrUnsupported)
+	}
+	file.SetUnlinkOnClose(unlink)
+	return nil
 }
 
 // Close ends Accept. Connections that were accepted stay.

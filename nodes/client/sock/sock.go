@@ -54,7 +54,7 @@ type socket struct {
 func (s Sockets) create(ctx context.Context, network, kind string) socket {
 	made := socket{
 		ctx: context.WithoutCancel(ctx), log: s.Host.Log(), telling: s.Telling,
-		network: strings.TrimRight(network, "46"), kind: kind, number: host.NextSocket(s.Host),
+		network: plain(network), kind: kind, number: host.NextSocket(s.Host),
 	}
 	if s.Calls {
 		made.emit(event.SocketCreate{Network: made.network, Socket: kind, Number: made.number})
@@ -123,6 +123,9 @@ func (t Telling) show(p []byte) (data, base string, truncated int64) {
 	}
 	return "", base64.StdEncoding.EncodeToString(part), truncated
 }
+
+// plain is a network as events name it, without the version of IP.
+func plain(network string) string { return strings.TrimRight(network, "46") }
 
 // text is an address as events write it: empty for the end of a Unix-domain socket that has no path.
 func text(a net.Addr) string {
