@@ -78,6 +78,7 @@ var connections = []string{
 type whole struct {
 	words   map[string]string // by id: what the event is
 	browses bool              // a browser is at work: it does things side by side
+	stuck   bool              // a sender was stopped when the buffers on the way were full, and these are as large as they are
 }
 
 func survey(records []event.Record) whole {
@@ -88,6 +89,13 @@ func survey(records []event.Record) whole {
 		}
 		if start, ok := event.As[event.StepStart](r); ok && start.Action == "browse" {
 			w.browses = true
+		}
+		if end, ok := event.As[event.StepEnd](r); ok {
+			var send struct {
+				Sent     int64 `json:"sent"`
+				Complete bool  `json:"complete"`
+			}
+			w.stuck = w.stuck || json.Unmarshal(end.Result, &send) == nil && send.Sent > 0 && !send.Complete
 		}
 	}
 	return w
@@ -170,6 +178,13 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 			delete(attrs, key)
 		}
 	},
+	// How much a stuck sender has sent.
+	func(w whole, r event.Record, attrs map[string]any) {
+		if w.stuck && r.Event == (event.SocketClose{}).Word() {
+			delete(attrs, "sent")
+			delete(attrs, "received")
+		}
+	},
 	// How much of a page has arrived when the parser gets on with it depends on how it is read.
 	func(_ whole, r event.Record, attrs map[string]any) {
 		if r.Event == (event.HTMLAsset{}).Word() {
@@ -188,9 +203,9 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 
 var (
 	number    = regexp.MustCompile(`/\d+$`)
-	ephemeral = regexp.MustCompile(`((?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:]+\]):\d{5}\b`)
-	date      = regexp.MustCompile(`\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b`) // RFC 9110, section 5.6.7
-	stamp     = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)      // RFC 3339
+	ephemeral = regexp.MustCompile(`((?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:]+\]):(?:3[2-9]|[4-6]\d)\d{3}\b`) // from 32768 on
+	date      = regexp.MustCompile(`\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b`)     // RFC 9110, section 5.6.7
+	stamp     = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)          // RFC 3339
 	// A time-out, told by the context or the socket, whichever notices first.
 	late = regexp.MustCompile(`\b(context deadline exceeded|i/o timeout)$`)
 	// A connection that the other end gave up, told by who read before the reset arrived, or after.
@@ -249,6 +264,15 @@ func (w whole) result(object map[string]any) map[string]any {
 	if errno, _ := object["errno"].(string); object["error"] == "gone" || gaveUp(errno) {
 		delete(object, "errno")
 		delete(object, "meaning")
+	}
+	if _, received := object["pieces"]; received || w.stuck {
+		delete(object, "pieces")
+		delete(object, "calls")
+	}
+	if w.stuck {
+		for _, key := range []string{"sent", "size", "sha256"} {
+			delete(object, key)
+		}
 	}
 	if w.browses {
 		for _, key := range []string{"reused", "connections", "cached_lookup"} {

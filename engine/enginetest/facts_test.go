@@ -65,6 +65,22 @@ func TestChance(t *testing.T) {
 				`"node":"a","event":"socket.send","socket":"connection","bytes":1,"offset":1`,
 			},
 		},
+		"pieces that a step received": {
+			[]string{`"node":"scenario","event":"step.end","step":"1","result":{"size":3,"pieces":[1,2],"calls":2,"complete":true}`},
+			[]string{`"node":"scenario","event":"step.end","step":"1","result":{"size":3,"pieces":[3],"calls":1,"complete":true}`},
+		},
+		"how much the buffers hold that stop a sender": {
+			[]string{
+				`"node":"scenario","event":"step.end","step":"1","result":{"sent":1000,"calls":2,"sha256":"a","complete":false}`,
+				`"node":"scenario","event":"step.end","step":"2","result":{"size":1000,"sha256":"a","complete":true}`,
+				`"node":"a","event":"socket.close","remote":"10.0.0.2:80","sent":1000`,
+			},
+			[]string{
+				`"node":"scenario","event":"step.end","step":"1","result":{"sent":2000,"calls":4,"sha256":"b","complete":false}`,
+				`"node":"scenario","event":"step.end","step":"2","result":{"size":2000,"sha256":"b","complete":true}`,
+				`"node":"a","event":"socket.close","remote":"10.0.0.2:80","sent":2000`,
+			},
+		},
 		"who closes first": {
 			[]string{`"node":"a","event":"socket.close","remote":"10.0.0.2:80","by":"local","reason":"connection: close"`},
 			[]string{`"node":"a","event":"socket.close","remote":"10.0.0.2:80","by":"remote"`},
