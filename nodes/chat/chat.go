@@ -1,9 +1,10 @@
-// Package chat is the role of a chat: one room over TCP, line by line, and the person who joins one.
+// Package chat is the role of a chat: a room, line by line, and the person who joins one; or two people without a room.
 //
 // A node with the option listen serves a room; every node with the role can join one. README.md has the protocol, which
-// a person can speak with nc. The room's state belongs to one goroutine (room.go); each connection has a reader and a
-// writer (server.go), and a member that does not read is dropped before it holds up the others. A client keeps what it
-// received, so that a step can wait for it (client.go).
+// a person can speak with nc. The room's state belongs to one goroutine (room.go). Each member has a reader and a writer of
+// its own (member.go), so that one that does not read is dropped before it holds up the others; what carries its lines is
+// a peer (peer.go). A client keeps what it received, so that a step can wait for it (client.go, session.go). Two people
+// talk in turns or both at once (pair.go).
 package chat
 
 import (

@@ -202,3 +202,35 @@ func TestThousandSilent(t *testing.T) {
 		bob.want("# ann is here", "ann: alone at last")
 	})
 }
+
+// Who sends without end, but no line, is not given more time for a name.
+func TestNameInPieces(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		start := time.Now()
+		drip := w.raw("10.0.0.2")
+		w.served.Go(func() {
+			for {
+				if _, err := io.WriteString(drip, "x"); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		drip.want("! no name came in time")
+		if took := time.Since(start); took != nameTimeout {
+			t.Errorf("it was sent away after %s", took)
+		}
+	})
+}
+
+func TestRoomOptions(t *testing.T) {
+	kind := Kind()
+	for _, bad := range []string{
+		`{"names": "guessed"}`, `{"leave": ""}`, `{"leave": "a\nb"}`, `{"history": -1}`, `{"history": 1001}`, `{"behind": 0}`,
+		`{"limit": -1}`, `{"pair": "three"}`, `{"pair": "both", "history": 1}`, `{"pair": "turns", "heartbeat": "1s"}`, `{"heartbeat": "-1s"}`,
+	} {
+		if _, err := kind.New([]byte(bad)); err == nil {
+			t.Errorf("%s: no error", bad)
+		}
+	}
+}
