@@ -77,3 +77,12 @@ func importBusybox(t *testing.T, image string) {
 	}
 	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", image).Run() })
 }
+
+// R8, R20: nc and socat at the other end of our echo servers, and socat as the server of our client.
+func TestRealSockets(t *testing.T) {
+	needs.Docker(t)
+	for _, program := range []string{"nc", "socat"} {
+		needs.Program(t, program)
+	}
+	scenario(t, t.TempDir(), "test", "--trust", testdata(t, "sockets.yaml")).expectCode(t, 0)
+}
