@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // rawWeb is a WebSocket as somebody has it who makes every byte by hand.
@@ -195,4 +198,94 @@ func TestBadFrames(t *testing.T) {
 			})
 		})
 	}
+}
+
+// R17, R27: requests that make no WebSocket are told why, and the page is there.
+func TestRequests(t *testing.T) {
+	for name, test := range map[string]struct{ request, status, body string }{
+		"the page":       {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "200 OK", "new WebSocket("},
+		"elsewhere":      {"GET /else HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "404 Not Found", "404 page not found"},
+		"no upgrade":     {"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "426 Upgrade Required", `Connection header "close" does not contain Upgrade`},
+		"another method": {strings.Replace(handshake, "GET", "POST", 1) + "\r\n", "405 Method Not Allowed", "not GET but"},
+		"no key":         {strings.Replace(handshake, "-Key:", "-Kez:", 1) + "\r\n", "400 Bad Request", "missing Sec-WebSocket-Key"},
+		"a short key":    {strings.Replace(handshake, "ZQ==", "==", 1) + "\r\n", "400 Bad Request", "invalid Sec-WebSocket-Key"},
+		"version 8":      {strings.Replace(handshake, "13", "8", 1) + "\r\n", "400 Bad Request", "only 13 is supported"},
+		"no HTTP":        {"hello\r\n\r\n", "400 Bad Request", ""},
+		"no Host":        {"GET /chat HTTP/1.1\r\n\r\n", "400 Bad Request: missing required Host header", ""},
+		"a huge head":    {"GET /chat HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 40000) + "\r\n\r\n", "431 Request Header Fields Too Large", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorldOf(t, onWeb(), func(t *testing.T, w *world) {
+				r := w.ask("10.0.0.3", "")
+				go io.WriteString(r, test.request)
+				response, err := http.ReadResponse(r.in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(io.LimitReader(response.Body, max(response.ContentLength, 0)))
+				if response.Status != test.status || !strings.Contains(string(body), test.body) || err != nil {
+					t.Errorf("%s: %s (%v), want %s and %q", response.Status, body, err, test.status, test.body)
+				}
+				r.Close()
+				time.Sleep(time.Second) // net/http takes half a second to close after a refusal
+				want := []string{"http.request", "http.response " + test.status[:3]}
+				if diff := cmp.Diff(want, w.frames("10.0.0.1")); diff != "" {
+					t.Errorf("what is told differs (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// A subprotocol that nobody here speaks is not agreed on, and that is for the client to judge (RFC 6455, section 4.2.2).
+func TestSubprotocols(t *testing.T) {
+	for offer, want := range map[string]string{"": "", "soap": "", "soap, chat.scenario": "chat.scenario"} {
+		inWorldOf(t, onWeb(), func(t *testing.T, w *world) {
+			r := w.ask("10.0.0.3", handshake+"Sec-WebSocket-Protocol: "+offer+"\r\n\r\n")
+			response, err := http.ReadResponse(r.in, nil)
+			if err != nil || response.StatusCode != 101 || response.Header.Get("Sec-WebSocket-Protocol") != want {
+				t.Errorf("offered %q: %+v, %v; want %q", offer, response, err, want)
+			}
+		})
+	}
+}
+
+// R23, R27: any bytes end in a close of some kind, and the room goes on.
+func FuzzFrames(f *testing.F) {
+	for _, seed := range []string{
+		masked(0x81, "bad") + masked(0x81, "hello"), masked(0x01, "b") + masked(0x89, "") + masked(0x80, "ad"),
+		masked(0x82, "x"), "\x81\x05hello", masked(0x88, "\x03\xe8"), "\x81\xff\x7f", masked(0xf1, ""),
+		masked(0x81, "bad") + masked(0x81, "exit") + masked(0x81, "after"),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		if len(wire) > 16<<10 {
+			return
+		}
+		inWorldOf(t, onWeb(), func(t *testing.T, w *world) {
+			bad := w.dialWeb("10.0.0.3", "")
+			go func() {
+				_, _ = bad.Write(wire)
+				_ = bad.Conn.(interface{ CloseWrite() error }).CloseWrite()
+			}()
+			for {
+				frame, err := bad.next()
+				if err != nil {
+					break
+				}
+				if !strings.HasPrefix(frame, "81 ") && !strings.HasPrefix(frame, "8a ") && !strings.HasPrefix(frame, "88 ") {
+					t.Errorf("the server sent %q", frame)
+				}
+			}
+			bad.Close()
+			synctest.Wait()
+			if told := w.frames("10.0.0.1"); !strings.HasPrefix(told[len(told)-1], "ws.close ") {
+				t.Errorf("the end is not told: %q", told)
+			}
+			ann := w.raw("10.0.0.2")
+			ann.send("ann-is-here\n")
+			ann.want("* ann-is-here joined")
+		})
+	})
 }

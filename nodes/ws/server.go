@@ -48,14 +48,17 @@ func CheckOrigin(origin string) error {
 // closes l, and returns when all that it started has ended.
 func Serve(ctx context.Context, h host.Host, l *sock.Listener, handler http.Handler) error {
 	var open, serving sync.WaitGroup
+	// Each connection counts until net/http has closed it, or its handler returns where it is upgraded.
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := r.Context().Value(streamKey{}).(*stream)
-			if s.enter() {
-				defer s.exit()
-				s.requested(r)
-				handler.ServeHTTP(w, r)
-			}
+			s.requested(r)
+			defer func() {
+				if s.ctx != nil { // net/http is done with it
+					open.Done()
+				}
+			}()
+			handler.ServeHTTP(w, r)
 		}),
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            headTimeout,
@@ -67,8 +70,11 @@ func Serve(ctx context.Context, h host.Host, l *sock.Listener, handler http.Hand
 			return context.WithValue(ctx, streamKey{}, c)
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateIdle {
+			switch state {
+			case http.StateIdle:
 				c.(*stream).answered()
+			case http.StateClosed:
+				open.Done()
 			}
 		},
 	}
@@ -103,7 +109,6 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	s := newStream(conn, l.log, event.SideServer)
 	l.open.Add(1)
-	s.onClose = l.open.Done
 	return s, nil
 }
 

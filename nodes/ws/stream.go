@@ -37,9 +37,8 @@ const maxKept = 4096
 // stream is a connection that tells what goes over it: HTTP at first, frames when it has been upgraded.
 type stream struct {
 	*sock.Conn
-	log     *slog.Logger
-	side    string
-	onClose func() // is called when the connection is closed and nobody handles a request of it; nil: nothing is
+	log  *slog.Logger
+	side string
 
 	// in is for who reads and out for who writes, of whom there is one each at a time.
 	in, out scanner
@@ -55,7 +54,6 @@ type stream struct {
 	lost      error           // the first error of Read that the other end or the network caused
 	whole     int             // messages that have come to their end
 	over      bool            // closed
-	handled   bool            // a request of it is being handled
 	endReason string          // why this end closes the connection, where it says so
 }
 
@@ -137,36 +135,13 @@ func (s *stream) Write(p []byte) (int, error) {
 // Close implements [net.Conn] and tells how what went over the connection ended.
 func (s *stream) Close() error {
 	s.mu.Lock()
-	first, handled := !s.over, s.handled
+	first := !s.over
 	s.over = true
 	s.mu.Unlock()
 	if !first {
 		return nil
 	}
-	err := s.Conn.CloseFor(s.end())
-	if s.onClose != nil && !handled {
-		s.onClose()
-	}
-	return err
-}
-
-// enter says that a request begins to be handled; false: the connection has been closed.
-func (s *stream) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handled = !s.over
-	return s.handled
-}
-
-// exit says that the request has been handled.
-func (s *stream) exit() {
-	s.mu.Lock()
-	s.handled = false
-	over := s.over
-	s.mu.Unlock()
-	if over {
-		s.onClose()
-	}
+	return s.Conn.CloseFor(s.end())
 }
 
 // closeFor is Close for a reason.
