@@ -20,6 +20,9 @@ func (t *teller) connection(c *conn, tree string) {
 	}
 	w := in(name, c.Node).say(" ").in(strong, clean(c.local)).say(" → ").add(who.at(c.Node, c.remote))
 	t.put(c.begun(), tree, w.in(faint, "  ephemeral port "+port(c.local)), seconds(c.duration))
+	if c.made != nil && !t.step.isPage() {
+		t.agreed(*c.made)
+	}
 	s := c.server
 	if s == nil {
 		return

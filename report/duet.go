@@ -220,13 +220,13 @@ func (d *duet) connect(c *call, e event.SocketConnect, next *call) int {
 		d.put(begun, c.by, cell{text: "connect"}, d.arrow(c.by, "SYN", plain), cell{})
 		d.put(time.Time{}, c.by, cell{}, d.arrow(d.other(c), "SYN, ACK", plain), cell{})
 		d.put(c.Time, c.by, cell{text: "connected", style: good}, d.arrow(c.by, "ACK", plain), other)
-		d.agreed(e)
+		d.to.agreed(e)
 	}
 	return drawn
 }
 
-// agreed tells the options of a handshake.
-func (d *duet) agreed(e event.SocketConnect) {
+// agreed tells the options of a handshake (R3), where the recording has them.
+func (t *teller) agreed(e event.SocketConnect) {
 	var all []string
 	if e.ISN > 0 && e.PeerISN > 0 {
 		all = append(all, fmt.Sprintf("sequence numbers begin at %d and %d", e.ISN, e.PeerISN))
@@ -244,7 +244,7 @@ func (d *duet) agreed(e event.SocketConnect) {
 		all = append(all, "timestamps")
 	}
 	if len(all) > 0 {
-		d.to.note("  ", in(faint, "agreed: "+strings.Join(all, ", ")))
+		t.note("  ", in(faint, "agreed: "+strings.Join(all, ", ")))
 	}
 }
 

@@ -36,6 +36,7 @@ type conn struct {
 	event.Record
 	local, remote string
 	duration      float64
+	made          *event.SocketConnect // nil where it was not, and on the server's side
 	failed        *event.SocketError
 	closed        *seen[event.SocketClose]
 	server        *conn // on the client's side: as the server tells it
@@ -235,7 +236,7 @@ func conns(records []event.Record) (made, accepted []*conn) {
 		switch r.Event {
 		case event.SocketConnect{}.Word():
 			if e, ok := event.As[event.SocketConnect](r); ok {
-				c := &conn{Record: r, local: e.Local, remote: e.Remote, duration: e.Duration}
+				c := &conn{Record: r, local: e.Local, remote: e.Remote, duration: e.Duration, made: &e}
 				made = append(made, c)
 				open[link{r.Node, e.Local, e.Remote}] = c
 			}
