@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -21,6 +20,8 @@ const maxKept = 1000
 
 // nodeStops is why a session ends with its node.
 const nodeStops = "the node stops"
+
+var errNodeStops = errors.New(nodeStops)
 
 // errLeft is how a session ends that was left on purpose.
 var errLeft = errors.New("the room was left")
@@ -54,7 +55,8 @@ func newSession(log *slog.Logger, p peer, args JoinArgs) *session {
 // receive keeps what the server sends until the connection or ctx ends; then it closes the connection.
 func (s *session) receive(ctx context.Context) {
 	defer close(s.done)
-	stop := context.AfterFunc(ctx, func() { s.peer.close(nodeStops) })
+	// Who receives closes the connection too, so that one goroutine tells of all that.
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for s.mayRead(ctx) {
 		text, err := s.peer.receive()
@@ -63,6 +65,9 @@ func (s *session) receive(ctx context.Context) {
 		case errors.As(err, &bad):
 			s.log.Info("a line is passed over", "role", Name, "remote", s.conn.Remote(), "why", bad.Error())
 			continue
+		case ctx.Err() != nil:
+			s.finish(errNodeStops)
+			return
 		case err != nil:
 			s.finish(err)
 			return
@@ -80,7 +85,7 @@ func (s *session) receive(ctx context.Context) {
 			s.keep(l)
 		}
 	}
-	s.finish(net.ErrClosed)
+	s.finish(errNodeStops)
 }
 
 // learn takes the name that the room gives to one that has none: what such a room says first is who joined.
@@ -125,6 +130,8 @@ func (s *session) finish(err error) {
 		s.ended = errLeft
 	case errors.Is(err, errOtherLeft):
 		s.ended = err
+	case errors.Is(err, errNodeStops):
+		s.ended, reason, end = err, nodeStops, nodeStops
 	default:
 		reason = lossOf(err)
 		end = reason

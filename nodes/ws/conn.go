@@ -165,6 +165,7 @@ func (c *Conn) Close(code Code, reason string) {
 		code, reason = f.Code, f.Reason
 	}
 	reason = cutReason(reason)
+	_ = c.stream.SetReadDeadline(time.Time{}) // the answer is to be read whatever was before
 	late := time.AfterFunc(closeTimeout, func() { c.stream.closeFor(reason) })
 	_ = c.inner.Close(websocket.StatusCode(code), reason) // it ends either way, and the stream tells how
 	late.Stop()
