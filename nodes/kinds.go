@@ -3,6 +3,7 @@ package nodes
 import (
 	"io/fs"
 
+	"scenario/nodes/announce"
 	"scenario/nodes/browser"
 	"scenario/nodes/chat"
 	"scenario/nodes/client"
@@ -16,6 +17,7 @@ import (
 // Kinds lists the roles there are, by name. sites holds the sites that web servers can name, a folder each.
 func Kinds(sites fs.FS) []role.Kind {
 	return []role.Kind{
+		announce.Kind(),
 		browser.Kind(),
 		chat.Kind(),
 		client.Kind(),

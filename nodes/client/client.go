@@ -4,7 +4,7 @@
 // Every node has it. An action tells what it does as events, and returns what a person would have seen on the screen: a
 // refused connection or a name that does not exist is a result, not an error. Most open sockets of their own; open, listen,
 // accept and bind (open.go) make sockets with a name, for send, recv, shutdown, close and reset (send.go, recv.go, close.go)
-// in later steps.
+// in later steps. stat, create, chmod and remove (files.go) are for the files among which Unix-domain sockets are.
 package client
 
 import (
@@ -32,7 +32,7 @@ func Kind() role.Kind {
 		Name:    "client",
 		Doc:     "Small client programs that every node has: look a name up, connect, fetch, ping, trace the way, use sockets call by call.",
 		Options: Options{},
-		Actions: []role.Action{
+		Actions: append([]role.Action{
 			{Name: "lookup", Doc: "Ask the node's resolver about a name.", Args: LookupArgs{}, Short: "name", Result: LookupResult{}},
 			{Name: "connect", Doc: "Open a TCP connection and close it again.", Args: ConnectArgs{}, Short: "to", Result: ConnectResult{}},
 			{Name: "fetch", Doc: "Send one HTTP request on a connection of its own.", Args: FetchArgs{}, Short: "url", Result: FetchResult{}},
@@ -46,8 +46,8 @@ func Kind() role.Kind {
 			{Name: "recv", Doc: "Receive from an open socket: one piece or datagram, or until something has come.", Args: RecvArgs{}, Short: "until", Result: RecvResult{}},
 			{Name: "shutdown", Doc: "End one direction of a connection and leave the other open.", Args: ShutdownArgs{}, Short: "socket", Result: CloseResult{}},
 			{Name: "close", Doc: "Close a socket.", Args: CloseArgs{}, Short: "socket", Result: CloseResult{}},
-			{Name: "reset", Doc: "Break a connection off, as when its program crashes: the other end gets a reset.", Args: CloseArgs{}, Short: "socket", Result: CloseResult{}},
-		},
+			{Name: "reset", Doc: "Break a connection off, as when its program crashes: the other end gets a reset.", Args: ResetArgs{}, Short: "socket", Result: CloseResult{}},
+		}, fileActions()...),
 		New: func(options json.RawMessage) (role.Role, error) {
 			if err := strict(options, &Options{}); err != nil {
 				return nil, fmt.Errorf("options: %w", err)
@@ -97,7 +97,7 @@ func (c *client) Do(ctx context.Context, h host.Host, action string, args json.R
 	return c.doSocket(ctx, h, action, args)
 }
 
-// doSocket carries out the actions on sockets that have names.
+// doSocket carries out the actions on sockets that have names, and on files.
 func (c *client) doSocket(ctx context.Context, h host.Host, action string, args json.RawMessage) (any, error) {
 	switch action {
 	case "open":
@@ -115,9 +115,17 @@ func (c *client) doSocket(ctx context.Context, h host.Host, action string, args 
 	case "shutdown":
 		return act(args, ShutdownArgs{Socket: mainSocket, How: "write"}, func(a ShutdownArgs) (any, error) { return c.shutdown(a) })
 	case "close":
-		return act(args, CloseArgs{Socket: mainSocket}, func(a CloseArgs) (any, error) { return c.close(a, false) })
+		return act(args, CloseArgs{Socket: mainSocket}, func(a CloseArgs) (any, error) { return c.close(a) })
 	case "reset":
-		return act(args, CloseArgs{Socket: mainSocket}, func(a CloseArgs) (any, error) { return c.close(a, true) })
+		return act(args, ResetArgs{Socket: mainSocket}, func(a ResetArgs) (any, error) { return c.reset(a) })
+	case "stat":
+		return act(args, StatArgs{}, func(a StatArgs) (any, error) { return stat(h, a) })
+	case "create":
+		return act(args, CreateArgs{}, func(a CreateArgs) (any, error) { return create(h, a) })
+	case "chmod":
+		return act(args, ChmodArgs{}, func(a ChmodArgs) (any, error) { return chmod(h, a) })
+	case "remove":
+		return act(args, RemoveArgs{}, func(a RemoveArgs) (any, error) { return remove(h, a) })
 	}
 	return nil, fmt.Errorf("no such action: %s", action)
 }

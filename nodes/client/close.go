@@ -18,9 +18,15 @@ type ShutdownArgs struct {
 	How    string `json:"how,omitempty" jsonschema_description:"write: this end sends no more; read: it takes no more" jsonschema:"enum=write,enum=read,default=write"`
 }
 
-// CloseArgs are the arguments of the actions close and reset.
+// CloseArgs are the arguments of the action close.
 type CloseArgs struct {
 	Socket string `json:"socket,omitempty" jsonschema_description:"the socket to close" jsonschema:"default=main"`
+	Leave  bool   `json:"leave,omitempty" jsonschema_description:"of a Unix-domain socket that listens: leave its file behind, as a program that crashes does"`
+}
+
+// ResetArgs are the arguments of the action reset.
+type ResetArgs struct {
+	Socket string `json:"socket,omitempty" jsonschema_description:"the connection to break off" jsonschema:"default=main"`
 }
 
 // CloseResult is what came of the actions shutdown, close and reset.
@@ -49,25 +55,40 @@ func (c *client) shutdown(args ShutdownArgs) (any, error) {
 	return result, nil
 }
 
-// close closes a socket; with a reset, where that is asked for.
-func (c *client) close(args CloseArgs, reset bool) (any, error) {
-	get := c.sockets.get
-	if reset {
-		get = c.sockets.stream
-	}
-	s, err := get(args.Socket)
+func (c *client) close(args CloseArgs) (any, error) {
+	s, err := c.sockets.get(args.Socket)
 	if err != nil {
 		return nil, err
 	}
-	result := s.closeResult()
-	if reset {
-		if err := s.conn.SetLinger(0); err != nil {
+	if args.Leave {
+		if s.listener == nil || s.network != "unix" {
+			return nil, fmt.Errorf("leave: socket %q is none that listens on a path", s.name)
+		}
+		if err := s.listener.SetUnlinkOnClose(false); err != nil {
 			return nil, err
 		}
 	}
+	return c.end(s), nil
+}
+
+// reset closes a connection with a reset.
+func (c *client) reset(args ResetArgs) (any, error) {
+	s, err := c.sockets.stream(args.Socket)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.conn.SetLinger(0); err != nil {
+		return nil, err
+	}
+	return c.end(s), nil
+}
+
+// end closes a socket and gives its name back.
+func (c *client) end(s *socket) CloseResult {
+	result := s.closeResult()
 	c.sockets.release(s.name)
 	result.Outcome = sock.OutcomeOf(phaseClose, s.close())
-	return result, nil
+	return result
 }
 
 func (s *socket) closeResult() CloseResult {
