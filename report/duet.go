@@ -74,6 +74,9 @@ func (d *duet) names() words {
 		left, right = d.near(d.left), d.far(d.left)
 	default:
 		left, right = d.near(d.left), d.near(d.right)
+		if address(d.left.local).IsUnspecified() && d.to.run.who.owner(d.right.node, d.right.remote) == d.left.node {
+			left = d.far(d.right)
+		}
 		if address(d.right.local).IsUnspecified() && d.to.run.who.owner(d.left.node, d.left.remote) == d.right.node {
 			right = d.far(d.left)
 		}
@@ -253,7 +256,11 @@ func (d *duet) send(c *call, e event.SocketSend, next *call) int {
 	drawn, other := 1, cell{}
 	if next != nil {
 		r, ok := next.is.(event.SocketRecv)
-		if ok && !r.End && (r.Offset == e.Offset && next.piece.sends <= 1) {
+		same := r.Offset == e.Offset && next.piece.sends <= 1
+		if c.by.datagrams {
+			same = next.piece.known && r.Data == e.Data // else it is one that was sent earlier
+		}
+		if ok && !r.End && same {
 			drawn, other = 2, cell{text: dataText("recv", r.Bytes, r.Data, r.DataBase64, r.Truncated)}
 		}
 	}
@@ -269,12 +276,13 @@ func (d *duet) recv(c *call, e event.SocketRecv) {
 	switch p := c.piece; {
 	case e.End:
 		mine = cell{text: "recv: no more comes", style: faint}
-	case d.other(c) == nil || !d.other(c).tells:
+	case d.other(c) == nil || !d.other(c).tells || c.by.datagrams && !c.piece.known:
 		from := d.left
 		if c.by == d.left {
 			from = d.right
 		}
 		mid = d.arrow(from, size(int64(e.Bytes)), plain)
+	case c.by.datagrams:
 	case p.known && p.sends > 1:
 		mid = d.dots(fmt.Sprintf("of %d sends", p.sends))
 	case p.known && int64(e.Bytes) != p.of:

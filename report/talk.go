@@ -38,7 +38,7 @@ type call struct {
 
 // piece says which part of what was sent a recv got.
 type piece struct {
-	known    bool
+	known    bool  // it was sent, as far as the other end tells
 	sends    int   // how many sends it is from
 	from, of int64 // of one send: the piece's first byte, from 0, and how much was sent
 }
@@ -267,7 +267,7 @@ func joinDatagrams(w who, ends []*talker, marry func(a, b *talker), taken map[*t
 		}
 		reached := w.served(t.network, t.remote)
 		for _, other := range heard[ports{endName(reached), endName(t.local)}] {
-			if taken[other] || other.network != t.network {
+			if taken[other] || other.network != t.network || !w.mayBe(other, t) {
 				continue
 			}
 			owner := w.owner(t.node, reached)
@@ -277,6 +277,12 @@ func joinDatagrams(w who, ends []*talker, marry func(a, b *talker), taken map[*t
 			}
 		}
 	}
+}
+
+// mayBe says whether what t knows of its other end's address may be from, itself or behind NAT.
+func (w who) mayBe(t, from *talker) bool {
+	owner := w.owner(t.node, t.remote)
+	return owner == "" || owner == from.node || w.plan.Node(owner).Router != nil
 }
 
 // endName is what both ends of a datagram know of an address: its port, which NAT mostly keeps, or its path.
@@ -317,7 +323,7 @@ func (t *talk) order() {
 		t.calls = all
 		return
 	}
-	o := ordering{left: t.left, right: t.right, flows: map[*talker]*flow{t.left: {}, t.right: {}}}
+	o := ordering{left: t.left, right: t.right, flows: map[*talker]*flow{t.left: newFlow(t.left), t.right: newFlow(t.right)}}
 	for _, c := range all {
 		o.offer(c)
 	}
@@ -335,11 +341,29 @@ type ordering struct {
 type flow struct {
 	sends   []*call
 	bytes   int64
-	got     int  // how many datagrams it received
+	all     map[datagram]int // of what it sends: how often in all, how often so far, and how often that arrived
+	sent    map[datagram]int
+	arrived map[datagram]int
 	ended   bool // it sends no more
 	closed  bool
 	up      bool    // it is connected
 	waiting []*call // for what the other end must have done first
+}
+
+// datagram is what a datagram is known by at both ends.
+type datagram struct {
+	bytes int
+	data  string
+}
+
+func newFlow(t *talker) *flow {
+	f := &flow{all: make(map[datagram]int), sent: make(map[datagram]int), arrived: make(map[datagram]int)}
+	for _, c := range t.calls {
+		if e, ok := c.is.(event.SocketSend); ok && t.datagrams {
+			f.all[datagram{e.Bytes, e.Data}]++
+		}
+	}
+	return f
 }
 
 // offer takes the next call by time.
@@ -365,14 +389,14 @@ func (o *ordering) offer(c *call) {
 	}
 }
 
-// giveUp takes what has waited in vain: a datagram, of which a link made two; a reset that was not the other end's.
+// giveUp takes a reset that has waited in vain: it was not the other end's.
 func (o *ordering) giveUp(now time.Time) {
 	const patience = 100 * time.Millisecond
 	for _, end := range []*talker{o.left, o.right} {
 		f := o.flows[end]
 		for len(f.waiting) > 0 && now.Sub(f.waiting[0].Time) > patience {
 			next := f.waiting[0]
-			if _, failed := next.is.(event.SocketError); !failed && !end.datagrams {
+			if _, failed := next.is.(event.SocketError); !failed {
 				break
 			}
 			f.waiting = f.waiting[1:]
@@ -404,7 +428,8 @@ func (o *ordering) ready(c *call) bool {
 		case e.End:
 			return f.ended
 		case c.by.datagrams:
-			return o.flows[c.by].got < len(f.sends)
+			d := datagram{e.Bytes, e.Data}
+			return f.sent[d] > f.arrived[d] || f.sent[d] == f.all[d]
 		}
 		return e.Offset+int64(e.Bytes) <= f.bytes
 	}
@@ -419,6 +444,7 @@ func (o *ordering) take(c *call) {
 		f.up = true
 	case event.SocketSend:
 		f.sends = append(f.sends, c)
+		f.sent[datagram{e.Bytes, e.Data}]++
 		f.bytes += int64(e.Bytes)
 	case event.SocketShutdown:
 		f.ended = f.ended || e.How == "write"
@@ -427,8 +453,11 @@ func (o *ordering) take(c *call) {
 	case event.SocketError:
 		f.ended = true
 	case event.SocketRecv:
-		f.got++
-		if _, from := o.other(c); !c.by.datagrams && e.Bytes > 0 {
+		_, from := o.other(c)
+		if d := (datagram{e.Bytes, e.Data}); c.by.datagrams {
+			c.piece.known = from.sent[d] > from.arrived[d]
+			from.arrived[d]++
+		} else if e.Bytes > 0 {
 			c.piece = from.piece(e)
 		}
 	}
