@@ -46,7 +46,10 @@ func (r *room) admit(ctx context.Context, p peer) {
 		peer: p, out: make(chan [][]byte, r.options.Behind),
 		key: fmt.Sprintf("chat %s %s %s", socket.Local(), socket.Remote(), trace),
 	}
-	stop := context.AfterFunc(ctx, func() { p.close(endStopped) })
+	stop := context.AfterFunc(ctx, func() {
+		host.Turn(r.host, m.key+" stops")
+		p.close(endStopped)
+	})
 	defer stop()
 	defer p.close(endStopped)
 	if !r.hand(ctx, input{from: m, came: true}) {

@@ -46,7 +46,10 @@ func serve(ctx context.Context, h host.Host, options Options, ready func()) (err
 func (r *room) serveStreams(ctx context.Context, l *sock.Listener) error {
 	var running sync.WaitGroup
 	defer running.Wait()
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		host.Turn(r.host, "chat stops")
+		_ = l.Close()
+	})
 	defer stop()
 	for {
 		conn, err := l.Accept()

@@ -83,6 +83,7 @@ func Serve(ctx context.Context, h host.Host, l *sock.Listener, handler http.Hand
 	var err error
 	select {
 	case <-ctx.Done():
+		host.Turn(h, "ws stops "+l.Addr().String())
 	case err = <-failed:
 		err = fmt.Errorf("accept: %w", err)
 	}
