@@ -282,7 +282,11 @@ func joinDatagrams(w who, ends []*talker, marry func(a, b *talker), taken map[*t
 // mayBe says whether what t knows of its other end's address may be from, itself or behind NAT.
 func (w who) mayBe(t, from *talker) bool {
 	owner := w.owner(t.node, t.remote)
-	return owner == "" || owner == from.node || w.plan.Node(owner).Router != nil
+	if owner == "" || owner == from.node {
+		return true
+	}
+	router := w.owners[address(t.remote)] // none has loopback's
+	return router != nil && router.Router != nil
 }
 
 // endName is what both ends of a datagram know of an address: its port, which NAT mostly keeps, or its path.
