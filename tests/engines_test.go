@@ -32,6 +32,8 @@ func knownDifferences() []known {
 		{engines, "socket.listen", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
 		{engines, "socket.bind", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
 		{engines, "socket.close", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
+		{engines, "socket.send", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
+		{engines, "socket.recv", "local", [2]string{"[::]:PORT", "0.0.0.0:PORT"}, noIPv6},
 		{engines, "socket.listen", "", [2]string{"[::1]:53", ""}, noIPv6},
 	}
 }
