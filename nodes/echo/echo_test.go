@@ -219,6 +219,7 @@ func TestQuit(t *testing.T) {
 			p.send("quit\nbye\nq\n")
 			p.want("quit\nbye\nq\n")
 			p.ended()
+			synctest.Wait()
 			if end := memnet.Told[event.SocketClose](w.server); len(end) != 1 || end[0].Reason != "the word to quit" {
 				t.Errorf("%s: the end is told as %+v", model, end)
 			}
