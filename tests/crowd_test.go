@@ -209,7 +209,7 @@ func TestCrowd(t *testing.T) {
 		e := embedded.New(embedded.Options{Kinds: nodes.Kinds(scenarios.Sites()), Virtual: true, Beat: beat})
 		run, stop := startCrowd(t, e, "crowd", ", quiet: true", nodesOfPeople)
 		defer stop()
-		c := &crowd{people: 1000, speakers: 50, messages: 100, window: 16, dial: hostDial(t, run, nodesOfPeople)}
+		c := &crowd{people: 1000, speakers: 20, messages: 40, window: 16, dial: hostDial(t, run, nodesOfPeople)}
 		defer c.leave()
 		if err := errors.Join(c.join(t.Context(), 50), c.talk(t.Context())); err != nil {
 			t.Error(err)
