@@ -21,6 +21,15 @@ func TestRealClients(t *testing.T) {
 	scenario(t, t.TempDir(), "test", "--trust", file).expectCode(t, 0)
 }
 
+// R24: what nc and socat announce is heard, and they hear what is announced, by one datagram each or one for all.
+func TestAnnouncementsOfOtherPrograms(t *testing.T) {
+	needs.Docker(t)
+	for _, program := range []string{"nc", "socat"} {
+		needs.Program(t, program)
+	}
+	scenario(t, t.TempDir(), "test", "--trust", testdata(t, "announcements.yaml")).expectCode(t, 0)
+}
+
 // A user's image joins the network with its command, environment and files.
 func TestImage(t *testing.T) {
 	needs.Docker(t)
