@@ -70,6 +70,7 @@ func (t *teller) chat() {
 	for _, s := range mine {
 		t.put(s.Time, l.draw(s), in(name, clean(s.who)).say(": ").in(s.style, clean(s.text)), "")
 	}
+	t.webSockets()
 	t.closings(t.closedMeanwhile())
 }
 
