@@ -328,6 +328,9 @@ func fold(name string) string {
 	}, name)
 }
 
+// connectionClosed is how a connection ended that ended without an error.
+const connectionClosed = "connection closed"
+
 // lossOf says how a connection ended that was not left by the leave word. The end of a member's stream is taken for its
 // leaving: one that sends no more (a half-close) and one that is gone look alike to the room until it is told something.
 func lossOf(err error) string {
@@ -338,7 +341,7 @@ func lossOf(err error) string {
 		return "connection lost (" + name + ")"
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
-		return "connection closed"
+		return connectionClosed
 	}
 	return "connection lost"
 }

@@ -131,7 +131,8 @@ func (s *session) finish(err error) {
 	case errors.Is(err, errOtherLeft):
 		s.ended = err
 	case errors.Is(err, errNodeStops):
-		s.ended, reason, end = err, nodeStops, nodeStops
+		// As where the server's node stops first: both stop with the run, in no order.
+		s.ended, reason, end = err, connectionClosed, nodeStops
 	default:
 		reason = lossOf(err)
 		end = reason

@@ -123,7 +123,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		return nil, errors.New(why)
 	}
 	w.Header().Del("Content-Type")
-	inner, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	inner, err := websocket.Accept(undated{w}, r, &websocket.AcceptOptions{
 		Subprotocols: o.Subprotocols, InsecureSkipVerify: true, // the origin has been looked at
 		OnPongReceived: func(context.Context, []byte) { c.pong() },
 	})
@@ -135,6 +135,19 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	}, nil)
 	return c.start(inner, o.Limit), nil
 }
+
+// undated leaves the date away where a connection is upgraded, as it may (RFC 9110, section 6.6.1): so the bytes repeat.
+type undated struct{ http.ResponseWriter }
+
+func (w undated) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols {
+		w.Header()["Date"] = nil
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is how package websocket finds the connection.
+func (w undated) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // refuse says why a page may not open a WebSocket here; empty: it may. Any page can have a browser connect to any server,
 // and only the server can tell whose page it is (RFC 6455, section 10.2).
