@@ -272,6 +272,10 @@ func (w whole) result(object map[string]any) map[string]any {
 	if _, received := object["pieces"]; received || w.stuck {
 		delete(object, "pieces")
 		delete(object, "calls")
+		if _, binary := object["base64"]; binary { // frames of a WebSocket: a pong may pass a line, or not
+			delete(object, "base64")
+			delete(object, "sha256")
+		}
 	}
 	if w.stuck {
 		for _, key := range []string{"sent", "size", "sha256"} {
