@@ -174,6 +174,5 @@ func (e *Engine) Answers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.keep(provider)
-	return nil
+	return provider.Close() // whoever asks may never start anything
 }
