@@ -61,7 +61,7 @@ type DNSQuery struct {
 	Side      string `json:"side"`
 	Local     string `json:"local,omitempty"`
 	Remote    string `json:"remote"`
-	Transport string `json:"transport"` // udp or tcp
+	Transport string `json:"transport"` // udp, tcp, tls (RFC 7858) or https (RFC 8484)
 	QueryID   uint16 `json:"query_id"`
 	Name      string `json:"name"` // absolute, with the final dot
 	Type      string `json:"type"`
@@ -234,9 +234,13 @@ type HTTPRequest struct {
 	UserAgent string `json:"user_agent,omitempty"`
 	Cookie    string `json:"cookie,omitempty"`
 	Reused    bool   `json:"reused,omitempty"` // not the connection's first request
-	Raw       string `json:"raw,omitempty"`    // the bytes on the wire as far as they are text, bounded
-	RawBase64 string `json:"raw_base64,omitempty"`
-	Truncated int64  `json:"truncated,omitempty"` // bytes of the raw view left out
+	Stream    uint32 `json:"stream,omitempty"` // of an HTTP/2 connection
+	// Bytes of the head: on the wire, and without compression. Of HTTP/2 alone.
+	HeaderBytes int    `json:"header_bytes,omitempty"`
+	HeaderPlain int    `json:"header_plain_bytes,omitempty"`
+	Raw         string `json:"raw,omitempty"` // the bytes on the wire as far as they are text, bounded; of HTTP/2 the fields that they stand for, a line each
+	RawBase64   string `json:"raw_base64,omitempty"`
+	Truncated   int64  `json:"truncated,omitempty"` // bytes of the raw view left out
 }
 
 // HTTPResponse is the response to a request, received (client) or sent (server), or the error in its place.
@@ -249,13 +253,122 @@ type HTTPResponse struct {
 	Status      int     `json:"status"`
 	ContentType string  `json:"content_type,omitempty"`
 	Location    string  `json:"location,omitempty"`
-	Size        int64   `json:"size"`             // of the body
-	TTFB        float64 `json:"ttfb_s,omitempty"` // client: request sent → first byte
-	Duration    float64 `json:"duration_s"`       // client: request sent → last byte; server: read → written
-	Error       string  `json:"error,omitempty"`  // what ended it before it was complete
-	Raw         string  `json:"raw,omitempty"`    // the bytes on the wire as far as they are text, bounded
+	Proto       string  `json:"proto,omitempty"`
+	Stream      uint32  `json:"stream,omitempty"`
+	HeaderBytes int     `json:"header_bytes,omitempty"`
+	HeaderPlain int     `json:"header_plain_bytes,omitempty"`
+	Coding      string  `json:"content_encoding,omitempty"` // gzip, deflate, br, zstd: how the body was compressed
+	Size        int64   `json:"size"`                       // of the body as it was sent
+	Decoded     int64   `json:"decoded_size,omitempty"`     // of the body behind its content coding, where it has one
+	TTFB        float64 `json:"ttfb_s,omitempty"`           // client: request sent → first byte
+	Duration    float64 `json:"duration_s"`                 // client: request sent → last byte; server: read → written
+	Error       string  `json:"error,omitempty"`            // what ended it before it was complete
+	Raw         string  `json:"raw,omitempty"`              // the bytes on the wire as far as they are text, bounded
 	RawBase64   string  `json:"raw_base64,omitempty"`
 	Truncated   int64   `json:"truncated,omitempty"`
+}
+
+// TLSHandshake says that the ends of a connection agreed on encryption, or why they did not (RFC 8446).
+type TLSHandshake struct {
+	Side       string   `json:"side"`
+	Local      string   `json:"local"`
+	Remote     string   `json:"remote"`
+	ServerName string   `json:"server_name,omitempty"` // SNI (RFC 6066): everybody on the path can read it
+	Version    string   `json:"version,omitempty"`     // TLS 1.3
+	Cipher     string   `json:"cipher,omitempty"`
+	Group      string   `json:"group,omitempty"` // of the key exchange: X25519
+	ALPN       string   `json:"alpn,omitempty"`  // h2, http/1.1 (RFC 7301)
+	Resumed    bool     `json:"resumed,omitempty"`
+	Subject    string   `json:"subject,omitempty"` // of the server's certificate
+	Issuer     string   `json:"issuer,omitempty"`
+	Names      []string `json:"names,omitempty"` // that the certificate is for, addresses among them
+	NotBefore  string   `json:"not_before,omitempty"`
+	NotAfter   string   `json:"not_after,omitempty"` // RFC 3339
+	Duration   float64  `json:"duration_s"`
+	Reason     string   `json:"reason,omitempty"`  // in short why it failed: expired, wrong-name, untrusted …
+	Meaning    string   `json:"meaning,omitempty"` // one plain sentence
+	Error      string   `json:"error,omitempty"`
+}
+
+// HTTP2Frame is a frame of an HTTP/2 connection, sent or received (RFC 9113, section 4).
+type HTTP2Frame struct {
+	Side      string `json:"side"`
+	Local     string `json:"local"`
+	Remote    string `json:"remote"`
+	Direction string `json:"direction"`        // sent or received
+	Type      string `json:"type"`             // HEADERS, DATA, SETTINGS …
+	Stream    uint32 `json:"stream"`           // 0: of the connection as a whole
+	Flags     string `json:"flags,omitempty"`  // END_STREAM, END_HEADERS, ACK …
+	Bytes     int    `json:"bytes"`            // of the payload
+	Detail    string `json:"detail,omitempty"` // of SETTINGS, RST_STREAM, GOAWAY, WINDOW_UPDATE: what it says
+}
+
+// HTTPFetch sums up one request of a page load, from where it was found to its last byte, over whatever connection or
+// from the cache. Times are seconds; Start counts from the start of the page load, the others are lengths.
+type HTTPFetch struct {
+	Page        string  `json:"page"` // the page that is being loaded
+	URL         string  `json:"url"`
+	Method      string  `json:"method"`
+	Destination string  `json:"destination"` // document, style, script, image, font, iframe, fetch … (Fetch, section 2.2.5)
+	Initiator   string  `json:"initiator,omitempty"`
+	Priority    int     `json:"priority"` // urgency (RFC 9218): 0 goes first
+	Status      int     `json:"status"`
+	Proto       string  `json:"proto,omitempty"`
+	MIME        string  `json:"mime,omitempty"`
+	Redirect    string  `json:"redirect,omitempty"` // where the response sends the browser
+	From        string  `json:"from"`               // network, cache, or revalidated: the cache's, which the server confirmed
+	Local       string  `json:"local,omitempty"`
+	Remote      string  `json:"remote,omitempty"`
+	Connection  string  `json:"connection,omitempty"` // tells the connections of a browser apart
+	Reused      bool    `json:"reused,omitempty"`
+	ThirdParty  bool    `json:"third_party,omitempty"`
+	Start       float64 `json:"start_s"`
+	Queued      float64 `json:"queued_s"`
+	Lookup      float64 `json:"lookup_s"`
+	Connect     float64 `json:"connect_s"` // without TLS
+	TLS         float64 `json:"tls_s"`
+	Send        float64 `json:"send_s"`
+	Wait        float64 `json:"wait_s"` // sent → first byte
+	Receive     float64 `json:"receive_s"`
+	Size        int64   `json:"size"`              // of the body on the wire
+	Decoded     int64   `json:"decoded_size"`      // behind its content coding
+	Request     string  `json:"request,omitempty"` // the id of its http.request, which the http.response names as its parent; empty: nothing was sent
+	Failed      string  `json:"failed,omitempty"`  // the phase that failed: lookup, connect, tls, request, response, blocked
+	Error       string  `json:"error,omitempty"`
+}
+
+// HTTPCache says what the cache of a browser did for a request (RFC 9111).
+type HTTPCache struct {
+	URL    string  `json:"url"`
+	Result string  `json:"result"` // hit, stale, revalidated, miss, stored, not-stored, invalidated
+	Reason string  `json:"reason"` // why, in one plain sentence
+	Age    float64 `json:"age_s,omitempty"`
+	Fresh  float64 `json:"fresh_s,omitempty"` // how long it is fresh from when it was made
+}
+
+// CORSCheck says whether a page may see the answer of another origin (Fetch, section 4.10).
+type CORSCheck struct {
+	URL       string `json:"url"`
+	Origin    string `json:"origin"`
+	Mode      string `json:"mode"` // cors, no-cors, preflight
+	Allowed   bool   `json:"allowed"`
+	Reason    string `json:"reason"`
+	Preflight bool   `json:"preflight,omitempty"` // the browser asks first
+}
+
+// PageBlock says that the browser did not load or show something, because a rule of the web forbids it.
+type PageBlock struct {
+	Page   string `json:"page"`
+	URL    string `json:"url"`
+	Rule   string `json:"rule"` // mixed-content, x-frame-options, frame-ancestors, nosniff …
+	Reason string `json:"reason"`
+}
+
+// URLUpgrade says that the browser went to https though the address says http.
+type URLUpgrade struct {
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Reason string `json:"reason"` // hsts (RFC 6797), https-record (RFC 9460), mixed-content
 }
 
 // WSOpen says that a WebSocket was made of a connection: its handshake is done (RFC 6455, section 4).
@@ -306,7 +419,7 @@ type HTMLAsset struct {
 	Complete    bool   `json:"page_complete"` // the page had arrived whole
 }
 
-// PageMilestone is a moment of a page load: url, redirect, first_byte, parsed, load.
+// PageMilestone is a moment of a page load: url, redirect, early_hints, first_byte, parsed, dom_content_loaded, load.
 type PageMilestone struct {
 	Milestone string  `json:"milestone"`
 	URL       string  `json:"url"`
@@ -336,8 +449,13 @@ type CookieStore struct {
 	Domain     string `json:"domain"`
 	HostOnly   bool   `json:"host_only"`
 	Path       string `json:"path"`
-	Expires    string `json:"expires,omitempty"` // RFC 3339; empty: ends with the session
-	Change     string `json:"change"`            // new, replaced, deleted, expired
+	Secure     bool   `json:"secure,omitempty"`
+	HTTPOnly   bool   `json:"http_only,omitempty"`
+	SameSite   string `json:"same_site,omitempty"` // as it counts
+	Partition  string `json:"partition,omitempty"` // the top-level site whose jar holds it
+	Expires    string `json:"expires,omitempty"`   // RFC 3339; empty: ends with the session
+	Change     string `json:"change"`              // new, replaced, deleted, expired, evicted
+	Reason     string `json:"reason,omitempty"`
 	ThirdParty bool   `json:"third_party,omitempty"`
 }
 
@@ -346,6 +464,8 @@ type CookieSend struct {
 	URL        string `json:"url"`
 	Name       string `json:"name"`
 	Value      string `json:"value"`
+	Partition  string `json:"partition,omitempty"`
+	Reason     string `json:"reason,omitempty"` // why it goes along
 	ThirdParty bool   `json:"third_party,omitempty"`
 }
 
@@ -433,6 +553,13 @@ func (SocketError) Word() string    { return "socket.error" }
 func (SocketClose) Word() string    { return "socket.close" }
 func (HTTPRequest) Word() string    { return "http.request" }
 func (HTTPResponse) Word() string   { return "http.response" }
+func (TLSHandshake) Word() string   { return "tls.handshake" }
+func (HTTP2Frame) Word() string     { return "http2.frame" }
+func (HTTPFetch) Word() string      { return "http.fetch" }
+func (HTTPCache) Word() string      { return "http.cache" }
+func (CORSCheck) Word() string      { return "cors.check" }
+func (PageBlock) Word() string      { return "page.block" }
+func (URLUpgrade) Word() string     { return "url.upgrade" }
 func (WSOpen) Word() string         { return "ws.open" }
 func (WSFrame) Word() string        { return "ws.frame" }
 func (WSClose) Word() string        { return "ws.close" }
@@ -457,7 +584,8 @@ func Words() []Event {
 		DNSQuery{}, DNSAnswer{},
 		SocketCreate{}, SocketBind{}, SocketListen{}, SocketAccept{}, SocketConnect{},
 		SocketSend{}, SocketRecv{}, SocketShutdown{}, SocketError{}, SocketClose{},
-		HTTPRequest{}, HTTPResponse{}, WSOpen{}, WSFrame{}, WSClose{}, HTMLAsset{}, PageMilestone{}, PageLoad{},
+		TLSHandshake{}, HTTPRequest{}, HTTPResponse{}, HTTP2Frame{}, HTTPFetch{}, HTTPCache{}, CORSCheck{}, PageBlock{}, URLUpgrade{},
+		WSOpen{}, WSFrame{}, WSClose{}, HTMLAsset{}, PageMilestone{}, PageLoad{},
 		CookieStore{}, CookieSend{}, CookieBlock{},
 		ChatJoin{}, ChatMessage{}, ChatLeave{},
 		ICMPEcho{}, AccessDeny{}, LinkDrop{}, Fault{},

@@ -2,12 +2,15 @@
 //
 // Roles are written against [Host] once and run on every implementation: the machine's own TCP/IP (host/kernel) or a
 // TCP/IP stack in this process. What not every host has is an optional interface, found by assertion: [Pinger],
-// [Storage], [Resolving], [Turner], [Counting], [Inspector]. All implementations answer errors.Is alike: syscall.ECONNREFUSED, ECONNRESET, EADDRINUSE,
+// [Storage], [Resolving], [Searching], [Trusting], [Turner], [Counting], [Inspector]. All implementations answer errors.Is alike: syscall.ECONNREFUSED, ECONNRESET, EADDRINUSE,
 // EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, os.ErrDeadlineExceeded, net.ErrClosed.
 package host
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
@@ -56,6 +59,60 @@ type Resolving interface {
 func NameServers(h Host) []netip.AddrPort {
 	if r, ok := h.(Resolving); ok {
 		return r.NameServers()
+	}
+	return nil
+}
+
+// Searching is a Host that knows in which domains short names are searched for.
+type Searching interface {
+	// SearchDomains are tried in order for a name without a dot (resolv.conf(5): search, ndots 1).
+	SearchDomains() []string
+}
+
+// SearchDomains returns h's search list; none where h does not know any.
+func SearchDomains(h Host) []string {
+	if s, ok := h.(Searching); ok {
+		return s.SearchDomains()
+	}
+	return nil
+}
+
+// Trusting is a Host that has certificates: its role's own, and those of the authorities that its node trusts.
+type Trusting interface {
+	// Certificate is what the role proves its node's names with; nil: it has none.
+	Certificate() *tls.Certificate
+	// Roots are the authorities that the node trusts. Do not change them: Clone them first.
+	Roots() *x509.CertPool
+}
+
+// Certificate returns what h's role proves its names with; nil where it has nothing.
+func Certificate(h Host) *tls.Certificate {
+	if t, ok := h.(Trusting); ok {
+		return t.Certificate()
+	}
+	return nil
+}
+
+// Roots returns the authorities that h's node trusts; an empty pool where there are none.
+func Roots(h Host) *x509.CertPool {
+	if t, ok := h.(Trusting); ok {
+		if roots := t.Roots(); roots != nil {
+			return roots
+		}
+	}
+	return x509.NewCertPool()
+}
+
+// KeyLogging is a Host that keeps the secrets of TLS sessions for its captures, in the format of SSLKEYLOGFILE.
+type KeyLogging interface {
+	// KeyLog takes lines of a key log; nil: nobody wants them. It may be used by several goroutines.
+	KeyLog() io.Writer
+}
+
+// KeyLog returns where h's TLS sessions write their secrets; nil: nowhere.
+func KeyLog(h Host) io.Writer {
+	if k, ok := h.(KeyLogging); ok {
+		return k.KeyLog()
 	}
 	return nil
 }

@@ -15,12 +15,15 @@ import (
 	"scenario/event"
 	"scenario/host"
 	"scenario/nodes/role"
+	"scenario/pki"
 )
 
 // Part names a role that a node plays and its options.
 type Part struct {
 	Role    string          `json:"role"`
 	Options json.RawMessage `json:"options,omitempty"`
+	// Certificate is what the role proves its node's names with; nil: it has none.
+	Certificate *pki.Certificate `json:"certificate,omitempty"`
 }
 
 // Node is one node's roles.

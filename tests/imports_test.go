@@ -31,7 +31,7 @@ var rules = []rule{
 		in:     []string{"nodes"},
 		except: []string{"nodes/role"},
 		deny:   []string{"scenario"},
-		allow:  []string{"scenario/nodes", "scenario/host", "scenario/event", "scenario/dnsd"},
+		allow:  []string{"scenario/nodes", "scenario/host", "scenario/event", "scenario/dnsd", "scenario/pki"},
 		why:    "a role runs on any engine: it knows its host and its events, no engine, no plan",
 	},
 	{

@@ -8,18 +8,21 @@ import (
 	"time"
 
 	"scenario/fabric/link"
+	"scenario/pki"
 )
 
 // Plan is what is to be done: pure data, every derived value filled in, sorted, the same for the same file and seed.
 // Engines carry it out and decide nothing that stands here. It marshals to JSON and back without loss.
 type Plan struct {
-	Name     string        `json:"name"`
-	Doc      string        `json:"doc,omitempty"` // the file's opening comment
-	Seed     uint64        `json:"seed"`
-	Networks []Network     `json:"networks"` // by name
-	Nodes    []Node        `json:"nodes"`    // by name
-	Steps    []Step        `json:"steps,omitempty"`
-	Expect   []Expectation `json:"expect,omitempty"`
+	Name string `json:"name"`
+	Doc  string `json:"doc,omitempty"` // the file's opening comment
+	Seed uint64 `json:"seed"`
+	// Authority is the certificate of the scenario's authority, which all nodes trust, as PEM; empty: nobody has a certificate.
+	Authority string        `json:"authority,omitempty"`
+	Networks  []Network     `json:"networks"` // by name
+	Nodes     []Node        `json:"nodes"`    // by name
+	Steps     []Step        `json:"steps,omitempty"`
+	Expect    []Expectation `json:"expect,omitempty"`
 }
 
 // Network is one broadcast domain.
@@ -37,6 +40,7 @@ type Node struct {
 	Interfaces  []Interface  `json:"interfaces"`
 	Routes      []Route      `json:"routes,omitempty"` // beside those to its own subnets
 	NameServers []netip.Addr `json:"name_servers,omitempty"`
+	Search      []string     `json:"search,omitempty"` // domains in which short names are searched for, absolute
 	Router      *Router      `json:"router,omitempty"` // forwards packets
 	Drop        []Filter     `json:"drop,omitempty"`   // what the node's firewall drops of what comes in, without a word
 	Roles       []Role       `json:"roles,omitempty"`  // by name
@@ -123,6 +127,8 @@ type Filter struct {
 type Role struct {
 	Name    string          `json:"name"`
 	Options json.RawMessage `json:"options"`
+	// Certificate is for the node's names and addresses; nil: the role needs none.
+	Certificate *pki.Certificate `json:"certificate,omitempty"`
 }
 
 // Program is what a node runs beside, or instead of, the project's own roles.
@@ -132,6 +138,8 @@ type Program struct {
 	Command     []string          `json:"command,omitempty"`
 	Environment map[string]string `json:"environment,omitempty"`
 	Volumes     []Volume          `json:"volumes,omitempty"`
+	// Certificate is for the node's names and addresses; nil: it has no names.
+	Certificate *pki.Certificate `json:"certificate,omitempty"`
 }
 
 // Volume is a file or folder of the scenario's, copied into a program's file system.

@@ -5,8 +5,11 @@
 package local
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
@@ -26,6 +29,10 @@ type Options struct {
 	Log         *slog.Logger     // the node's log; nil: nothing is logged
 	Seed        uint64           // of the node's randomness
 	NameServers []netip.AddrPort // best first
+	Search      []string         // domains in which short names are searched for
+	Certificate *tls.Certificate // of the role; nil: it has none
+	Roots       *x509.CertPool   // that the node trusts; nil: none
+	KeyLog      io.Writer        // takes the secrets of TLS sessions; nil: nobody wants them
 	Sockets     *atomic.Int64    // counts the sockets of all hosts of one machine; nil: of this one alone
 	// WriteFile takes the contents of the node's files, one call at a time. nil: they are kept in memory only.
 	WriteFile func(name string, data []byte) error
@@ -41,9 +48,12 @@ type Node struct {
 }
 
 var (
-	_ host.Resolving = (*Node)(nil)
-	_ host.Storage   = (*Node)(nil)
-	_ host.Counting  = (*Node)(nil)
+	_ host.Resolving  = (*Node)(nil)
+	_ host.Searching  = (*Node)(nil)
+	_ host.Trusting   = (*Node)(nil)
+	_ host.KeyLogging = (*Node)(nil)
+	_ host.Storage    = (*Node)(nil)
+	_ host.Counting   = (*Node)(nil)
 )
 
 // New returns a Node without files.
@@ -71,6 +81,18 @@ func (n *Node) Log() *slog.Logger { return n.opts.Log }
 
 // NameServers implements [host.Resolving].
 func (n *Node) NameServers() []netip.AddrPort { return slices.Clone(n.opts.NameServers) }
+
+// SearchDomains implements [host.Searching].
+func (n *Node) SearchDomains() []string { return slices.Clone(n.opts.Search) }
+
+// Certificate implements [host.Trusting].
+func (n *Node) Certificate() *tls.Certificate { return n.opts.Certificate }
+
+// Roots implements [host.Trusting].
+func (n *Node) Roots() *x509.CertPool { return n.opts.Roots }
+
+// KeyLog implements [host.KeyLogging].
+func (n *Node) KeyLog() io.Writer { return n.opts.KeyLog }
 
 // NextSocket implements [host.Counting].
 func (n *Node) NextSocket() int { return int(n.opts.Sockets.Add(1)) }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/nlnwa/whatwg-url/url"
+	"scenario/nodes/browser/weburl"
 )
 
 // errHTTPS is why a page or asset behind https is not loaded.
@@ -13,7 +13,7 @@ var errHTTPS = errors.New("https is not spoken by this browser yet")
 
 // typed reads an address as a person writes it in the address bar: without a scheme it is http, with the scheme's port
 // where none is named.
-func typed(text string) (*url.Url, error) {
+func typed(text string) (*weburl.URL, error) {
 	text = strings.TrimSpace(text)
 	switch {
 	case text == "":
@@ -25,11 +25,11 @@ func typed(text string) (*url.Url, error) {
 	case !hasScheme(text):
 		text = "http://" + text
 	}
-	u, err := url.Parse(text)
+	u, err := weburl.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no address: %w", text, err)
 	}
-	if !web(u) {
+	if !u.Web() {
 		return nil, fmt.Errorf("%q is no address of a web page: this browser opens http", text)
 	}
 	if u.Hostname() == "" {
@@ -48,29 +48,24 @@ func hasScheme(text string) bool {
 	return rest == "" || rest[0] < '0' || rest[0] > '9'
 }
 
-func web(u *url.Url) bool { return u.Scheme() == "http" || u.Scheme() == "https" }
-
 // origin is the scheme, host and port of u, by which connections are shared.
-func origin(u *url.Url) string {
-	return fmt.Sprintf("%s://%s:%d", u.Scheme(), u.Hostname(), u.DecodedPort())
+func origin(u *weburl.URL) string {
+	return fmt.Sprintf("%s://%s:%d", u.Scheme(), u.Hostname(), u.PortNumber())
 }
 
 // portDetail says where the port of an address came from.
-func portDetail(u *url.Url) string {
+func portDetail(u *weburl.URL) string {
 	if u.Port() == "" {
-		return fmt.Sprintf("port %d, the default of %s", u.DecodedPort(), u.Scheme())
+		return fmt.Sprintf("port %d, the default of %s", u.PortNumber(), u.Scheme())
 	}
 	return "port " + u.Port() + ", as written"
 }
 
 // referrer is what a request for u tells of the document that asks for it: its address to its own origin, its origin to
 // others (strict-origin-when-cross-origin, the default of Referrer Policy).
-func referrer(document, u *url.Url) string {
+func referrer(document, u *weburl.URL) string {
 	if origin(document) == origin(u) {
-		bare := document.Clone()
-		bare.SetUsername("")
-		bare.SetPassword("")
-		return bare.Href(true)
+		return document.WithoutCredentials().String()
 	}
 	return document.Scheme() + "://" + document.Host() + "/"
 }

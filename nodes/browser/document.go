@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/nlnwa/whatwg-url/url"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/charset"
+	"scenario/nodes/browser/weburl"
 
 	"scenario/event"
 )
@@ -20,9 +20,9 @@ import (
 // document is an HTML document that is loaded: the page, or a frame in it.
 type document struct {
 	visit *visit
-	url   *url.Url
-	base  *url.Url // what its addresses are relative to
-	depth int      // 0: the page
+	url   *weburl.URL
+	base  *weburl.URL // what its addresses are relative to
+	depth int         // 0: the page
 
 	received atomic.Int64 // bytes so far
 	complete atomic.Bool

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nlnwa/whatwg-url/url"
+	"scenario/nodes/browser/weburl"
 
 	"scenario/event"
 	"scenario/host/errno"
@@ -21,7 +21,7 @@ import (
 // request is one request of a page load. Only the goroutine that fetches it writes its result.
 type request struct {
 	number   int // among those of the visit
-	url      *url.Url
+	url      *weburl.URL
 	document *document // that needs it; nil: the page itself
 	ticket   *ticket   // its place in the pool
 	found    time.Time
@@ -30,9 +30,9 @@ type request struct {
 }
 
 // request makes a request and notes it in the result of the visit.
-func (v *visit) request(u *url.Url, destination string, d *document) *request {
+func (v *visit) request(u *weburl.URL, destination string, d *document) *request {
 	r := &request{url: u, document: d, found: time.Now(), result: &Fetch{
-		URL: u.Href(true), Destination: destination, Start: v.since(), Cookies: []string{},
+		URL: u.Bare(), Destination: destination, Start: v.since(), Cookies: []string{},
 	}}
 	r.result.ThirdParty = v.cookieRequest(r).ThirdParty()
 	v.mu.Lock()
@@ -61,7 +61,7 @@ func (r *request) rank() int {
 
 // cookieRequest is r as the cookie jar sees it.
 func (v *visit) cookieRequest(r *request) cookie.Request {
-	c := cookie.Request{Scheme: r.url.Scheme(), Host: r.url.Hostname(), Path: r.url.Pathname()}
+	c := cookie.Request{Scheme: r.url.Scheme(), Host: r.url.Hostname(), Path: r.url.Path()}
 	if r.document != nil {
 		v.mu.Lock()
 		c.TopScheme, c.TopHost = v.top.Scheme(), v.top.Hostname()
@@ -72,7 +72,7 @@ func (v *visit) cookieRequest(r *request) cookie.Request {
 
 // response is what a reader of a response's body gets.
 type response struct {
-	url    *url.Url
+	url    *weburl.URL
 	status int
 	header http.Header
 	first  time.Time // when its first byte came
@@ -80,7 +80,7 @@ type response struct {
 }
 
 // redirect is where the response sends the browser; nil: nowhere.
-func (r *response) redirect() *url.Url {
+func (r *response) redirect() *weburl.URL {
 	switch r.status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
@@ -91,7 +91,7 @@ func (r *response) redirect() *url.Url {
 		return nil
 	}
 	u, err := r.url.Parse(location)
-	if err != nil || !web(u) || u.Hostname() == "" {
+	if err != nil || !u.Web() || u.Hostname() == "" {
 		return nil
 	}
 	return u
@@ -193,7 +193,7 @@ func (v *visit) connect(ctx context.Context, r *request) (c *conn, phase string,
 	defer func() { r.result.Connect = time.Since(begun).Seconds() }()
 	var telling error
 	for _, addr := range answer.Addrs {
-		to := netip.AddrPortFrom(addr, uint16(r.url.DecodedPort()))
+		to := netip.AddrPortFrom(addr, r.url.PortNumber())
 		nc, err := v.dial(ctx, to)
 		if err == nil {
 			v.mu.Lock()
@@ -314,7 +314,7 @@ func (x *exchange) send(ctx context.Context) (context.Context, []byte) {
 // head is the request as it goes on the wire, with the fields that browsers send, in a fixed order.
 func (x *exchange) head(cookies string) []byte {
 	v, r := x.visit, x.request
-	target := r.url.Pathname() + r.url.Search()
+	target := r.url.Target()
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\n", target)
 	field := func(name, value string) {

@@ -199,7 +199,7 @@ func (d *document) frame(n *html.Node, frames map[string]*document) *document {
 	if err != nil {
 		return nil
 	}
-	if inner := frames[u.Href(true)]; inner != nil && inner.depth == d.depth+1 {
+	if inner := frames[u.Bare()]; inner != nil && inner.depth == d.depth+1 {
 		return inner
 	}
 	return nil
@@ -351,7 +351,7 @@ func (w *domWriter) node(d *document, n *html.Node, depth int) {
 		w.line(depth, "<%s>", tag.String())
 		if n.DataAtom == atom.Iframe || n.DataAtom == atom.Frame {
 			if inner := d.frame(n, w.frames); inner != nil {
-				w.line(depth+1, "#document %s", inner.url.Href(true))
+				w.line(depth+1, "#document %s", inner.url.Bare())
 				w.document(inner, depth+2)
 			}
 			return

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nlnwa/whatwg-url/url"
+	"scenario/nodes/browser/weburl"
 
 	"scenario/dnsd/stub"
 	"scenario/event"
@@ -43,7 +43,7 @@ type visit struct {
 	pending  sync.WaitGroup // requests for assets
 
 	mu      sync.Mutex
-	top     *url.Url // the page in the address bar, so far
+	top     *weburl.URL // the page in the address bar, so far
 	result  Result
 	seen    map[string]bool
 	frames  map[string]*document // by the URL that names them
@@ -70,8 +70,8 @@ func newVisit(h host.Host, s *session, connections *pool, set settings) *visit {
 
 func (v *visit) since() float64 { return time.Since(v.start).Seconds() }
 
-func (v *visit) milestone(name string, u *url.Url, detail string) event.PageMilestone {
-	return event.PageMilestone{Milestone: name, URL: u.Href(false), Detail: detail, Since: v.since()}
+func (v *visit) milestone(name string, u *weburl.URL, detail string) event.PageMilestone {
+	return event.PageMilestone{Milestone: name, URL: u.String(), Detail: detail, Since: v.since()}
 }
 
 // open loads the page at address, as far as ctx lets it.
@@ -113,27 +113,27 @@ func (v *visit) open(ctx context.Context, address string) *Result {
 }
 
 // navigate requests the page, and where it was moved the next one, until one is read.
-func (v *visit) navigate(ctx context.Context, u *url.Url, page *document) {
+func (v *visit) navigate(ctx context.Context, u *weburl.URL, page *document) {
 	for {
 		v.mu.Lock()
 		v.top = u
-		v.seen[u.Href(true)] = true
+		v.seen[u.Bare()] = true
 		v.mu.Unlock()
 		r := v.request(u, destDocument, nil)
 		r.ticket = v.pool.reserve(origin(u), r.rank())
-		var next *url.Url
+		var next *weburl.URL
 		v.fetch(ctx, r, func(resp *response) error {
 			if next = resp.redirect(); next != nil {
 				return resp.discard(maxDiscard)
 			}
 			page.url, page.base = u, u
 			event.Emit(ctx, v.log, event.PageMilestone{
-				Milestone: "first_byte", URL: u.Href(false), Detail: fmt.Sprintf("status %d", resp.status),
+				Milestone: "first_byte", URL: u.String(), Detail: fmt.Sprintf("status %d", resp.status),
 				Since: resp.first.Sub(v.start).Seconds(),
 			})
 			return page.read(ctx, resp, maxPage)
 		})
-		v.result.URL, v.result.Status, v.result.Error = u.Href(false), r.result.Status, r.result.Error
+		v.result.URL, v.result.Status, v.result.Error = u.String(), r.result.Status, r.result.Error
 		for _, name := range r.result.Cookies {
 			if !slices.Contains(v.result.CookiesSent, name) {
 				v.result.CookiesSent = append(v.result.CookiesSent, name)
@@ -147,7 +147,7 @@ func (v *visit) navigate(ctx context.Context, u *url.Url, page *document) {
 			return
 		}
 		v.result.Redirects++
-		event.Emit(ctx, v.log, v.milestone("redirect", next, fmt.Sprintf("%d from %s", r.result.Status, u.Href(true))))
+		event.Emit(ctx, v.log, v.milestone("redirect", next, fmt.Sprintf("%d from %s", r.result.Status, u.Bare())))
 		u = next
 	}
 }
@@ -161,22 +161,22 @@ func errTooManyRedirects() *Failure {
 
 // want requests what a document or style sheet names, once for each address. ctx is that of the event that led to it;
 // from is the document or style sheet, nil for what no one names.
-func (v *visit) want(ctx context.Context, d *document, ref reference, base, from *url.Url) {
+func (v *visit) want(ctx context.Context, d *document, ref reference, base, from *weburl.URL) {
 	if len(ref.address) > maxAddress {
 		return
 	}
 	u, err := base.Parse(ref.address)
-	if err != nil || !web(u) || u.Hostname() == "" || !v.admit(u, ref.destination, d) {
+	if err != nil || !u.Web() || u.Hostname() == "" || !v.admit(u, ref.destination, d) {
 		return
 	}
 	r := v.request(u, ref.destination, d)
 	r.result.Initiator = browserItself
 	if from != nil {
-		r.result.Initiator = from.Href(true)
+		r.result.Initiator = from.Bare()
 	}
 	r.optional = from == nil
 	ctx = event.Begin(ctx, v.log, event.HTMLAsset{
-		Page: d.url.Href(true), URL: r.result.URL, Destination: ref.destination, Initiator: r.result.Initiator,
+		Page: d.url.Bare(), URL: r.result.URL, Destination: ref.destination, Initiator: r.result.Initiator,
 		ThirdParty: r.result.ThirdParty, PageBytes: d.received.Load(), Complete: d.complete.Load(),
 	})
 	r.ticket = v.pool.reserve(origin(u), r.rank())
@@ -193,10 +193,10 @@ func (v *visit) turn(r *request) { host.Turn(v.host, fmt.Sprintf("load %06d", r.
 const browserItself = "browser"
 
 // admit says that u is to be requested: not a second time, and not beyond the bounds.
-func (v *visit) admit(u *url.Url, destination string, d *document) bool {
+func (v *visit) admit(u *weburl.URL, destination string, d *document) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	key := u.Href(true)
+	key := u.Bare()
 	if v.seen[key] {
 		return false
 	}
@@ -214,9 +214,9 @@ func (v *visit) admit(u *url.Url, destination string, d *document) bool {
 
 // load requests an asset and reads it as its destination asks, through redirects.
 func (v *visit) load(ctx context.Context, d *document, r *request) {
-	named := r.url.Href(true)
+	named := r.url.Bare()
 	for redirects := 0; ; redirects++ {
-		var next *url.Url
+		var next *weburl.URL
 		v.fetch(ctx, r, func(resp *response) error {
 			if next = resp.redirect(); next != nil {
 				return resp.discard(maxDiscard)

@@ -34,9 +34,30 @@ type Kind struct {
 	Options any    // zero value of the options struct: its JSON schema is the format (tags: json, jsonschema)
 	Short   string // the option that a lone scalar or list sets: "web: shop" is "web: {site: shop}"; empty: none
 	Actions []Action
+	// Certificate says which certificate the role needs with these options; nil: none. A nil function: never any.
+	Certificate func(options json.RawMessage) *Certificate
 	// New makes the role from options of that struct's JSON form, which validate against its schema.
 	New func(options json.RawMessage) (Role, error)
 }
+
+// Certificate is what a role asks the scenario's authority for: a certificate for all names and addresses of its node.
+type Certificate struct {
+	Names []string // beside the node's own
+	Flaw  Flaw     // what is to be wrong with it
+}
+
+// Flaw is what can be wrong with a certificate on purpose.
+type Flaw string
+
+// The flaws.
+const (
+	NoFlaw      Flaw = ""
+	Expired     Flaw = "expired"
+	NotYetValid Flaw = "not-yet-valid"
+	WrongName   Flaw = "wrong-name"  // it is for another name
+	SelfSigned  Flaw = "self-signed" // nobody but itself vouches for it
+	Untrusted   Flaw = "untrusted"   // an authority vouches for it that no node knows
+)
 
 // Action describes one action of a role.
 type Action struct {

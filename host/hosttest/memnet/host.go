@@ -2,6 +2,8 @@ package memnet
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +28,10 @@ import (
 type Host struct {
 	// Servers are its resolvers.
 	Servers []netip.AddrPort
+	// Search is its search list, Identity its certificate, Authorities whom it trusts.
+	Search      []string
+	Identity    *tls.Certificate
+	Authorities *x509.CertPool
 	// Sink is told every event too. Optional.
 	Sink event.Sink
 
@@ -47,6 +53,8 @@ type Host struct {
 var (
 	_ host.Host       = (*Host)(nil)
 	_ host.Resolving  = (*Host)(nil)
+	_ host.Searching  = (*Host)(nil)
+	_ host.Trusting   = (*Host)(nil)
 	_ host.Backlog    = (*Host)(nil)
 	_ host.FileSystem = (*Host)(nil)
 )
@@ -105,6 +113,15 @@ func Told[T event.Event](h *Host) []T {
 
 // NameServers implements [host.Resolving].
 func (h *Host) NameServers() []netip.AddrPort { return h.Servers }
+
+// SearchDomains implements [host.Searching].
+func (h *Host) SearchDomains() []string { return h.Search }
+
+// Certificate implements [host.Trusting].
+func (h *Host) Certificate() *tls.Certificate { return h.Identity }
+
+// Roots implements [host.Trusting].
+func (h *Host) Roots() *x509.CertPool { return h.Authorities }
 
 // Rand implements [host.Host].
 func (h *Host) Rand() rand.Source { return rand.NewPCG(0, h.sources.Add(1)) }
