@@ -12,7 +12,7 @@ type URL struct{ u *url.Url }
 
 // Parse reads an absolute address.
 func Parse(text string) (*URL, error) {
-	u, err := url.Parse(text)
+	u, err := parser().Parse(spaced(text))
 	if err != nil {
 		return nil, fmt.Errorf("%q is no URL: %w", text, err)
 	}
@@ -21,7 +21,7 @@ func Parse(text string) (*URL, error) {
 
 // Parse reads an address that stands in the document u, absolute or relative to it.
 func (u *URL) Parse(reference string) (*URL, error) {
-	next, err := u.u.Parse(reference)
+	next, err := u.u.Parse(spaced(reference))
 	if err != nil {
 		return nil, fmt.Errorf("%q is no URL: %w", reference, err)
 	}
