@@ -44,6 +44,9 @@ func (c *compiler) planNodes() []Node {
 		for _, name := range n.Value.Names {
 			made.Names = append(made.Names, name.Name)
 		}
+		for _, domain := range n.Value.Search {
+			made.Search = append(made.Search, domain.Name)
+		}
 		nodes = append(nodes, made)
 	}
 	return nodes

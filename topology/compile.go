@@ -58,7 +58,7 @@ func Compile(spec *Spec, opts Options) (*Plan, error) {
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
-	return plan, nil
+	return plan, c.certify(plan)
 }
 
 // family is IPv4 or IPv6.

@@ -13,6 +13,7 @@ import (
 type webOptions struct {
 	Site   string `json:"site,omitempty"`
 	Status int    `json:"status,omitempty" jsonschema:"minimum=100,maximum=599"`
+	TLS    string `json:"tls,omitempty"` // a certificate's flaw, or "yes"
 }
 
 type chatOptions struct {
@@ -49,7 +50,7 @@ type sayArgs struct {
 
 func testKinds() []role.Kind {
 	return []role.Kind{
-		{Name: "web", Options: webOptions{}, Short: "site", New: newTestRole},
+		{Name: "web", Options: webOptions{}, Short: "site", New: newTestRole, Certificate: testCertificate},
 		{Name: "browser", Options: struct{}{}, Actions: []role.Action{
 			{Name: "browse", Args: urlArgs{}, Short: "url"},
 			{Name: "clear_cookies"},
@@ -66,6 +67,22 @@ func testKinds() []role.Kind {
 		}},
 		router.Kind(),
 	}
+}
+
+// testCertificate is for the node, and for its site.
+func testCertificate(options json.RawMessage) *role.Certificate {
+	var o webOptions
+	if json.Unmarshal(options, &o) != nil || o.TLS == "" {
+		return nil
+	}
+	asked := &role.Certificate{Flaw: role.Flaw(o.TLS)}
+	if o.TLS == "yes" {
+		asked.Flaw = role.NoFlaw
+	}
+	if o.Site != "" {
+		asked.Names = []string{o.Site + ".example"}
+	}
+	return asked
 }
 
 // newTestRole refuses what no schema can.

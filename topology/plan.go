@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"scenario/fabric/link"
-	"scenario/pki"
 )
 
 // Plan is what is to be done: pure data, every derived value filled in, sorted, the same for the same file and seed.
@@ -19,8 +18,9 @@ type Plan struct {
 	Seed uint64 `json:"seed"`
 	// Authority is the certificate of the scenario's authority, which all nodes trust, as PEM; empty: nobody has a certificate.
 	Authority string        `json:"authority,omitempty"`
-	Networks  []Network     `json:"networks"` // by name
-	Nodes     []Node        `json:"nodes"`    // by name
+	TLSKeys   bool          `json:"tls_keys,omitempty"` // the secrets of the roles' TLS sessions are kept in the captures
+	Networks  []Network     `json:"networks"`           // by name
+	Nodes     []Node        `json:"nodes"`              // by name
 	Steps     []Step        `json:"steps,omitempty"`
 	Expect    []Expectation `json:"expect,omitempty"`
 }
@@ -128,7 +128,7 @@ type Role struct {
 	Name    string          `json:"name"`
 	Options json.RawMessage `json:"options"`
 	// Certificate is for the node's names and addresses; nil: the role needs none.
-	Certificate *pki.Certificate `json:"certificate,omitempty"`
+	Certificate *Certificate `json:"certificate,omitempty"`
 }
 
 // Program is what a node runs beside, or instead of, the project's own roles.
@@ -139,7 +139,7 @@ type Program struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	Volumes     []Volume          `json:"volumes,omitempty"`
 	// Certificate is for the node's names and addresses; nil: it has no names.
-	Certificate *pki.Certificate `json:"certificate,omitempty"`
+	Certificate *Certificate `json:"certificate,omitempty"`
 }
 
 // Volume is a file or folder of the scenario's, copied into a program's file system.

@@ -144,6 +144,16 @@ func (d *decoder) domain(name string, at Position) string {
 	return strings.ToLower(dns.Fqdn(name))
 }
 
+// SearchDomain is a domain in which short names are searched for.
+type SearchDomain struct{ Domain }
+
+func (s *SearchDomain) read(d *decoder, v *value) {
+	s.Domain.read(d, v)
+	if strings.Contains(s.Name, "*") {
+		d.errs.add(s.At, fmt.Sprintf("%q is no domain to search in", s.Value), "write a domain in full: corp.example")
+	}
+}
+
 func notInDomain(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.*", r))
 }

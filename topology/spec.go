@@ -39,6 +39,7 @@ type NodeSpec struct {
 	Networks    Map[AttachmentSpec] `json:"networks" jsonschema_description:"The networks it is on: names alone, or names with addresses."`
 	Names       List[Domain]        `json:"names" jsonschema_description:"Its DNS names: they go into the most specific zone that the scenario serves."`
 	Resolver    List[Text]          `json:"resolver" jsonschema_description:"Name servers it asks: nodes or addresses, or none; the nearest recursive one where left out."`
+	Search      List[SearchDomain]  `json:"search" jsonschema_description:"Domains in which it looks for names without a dot: shop is then shop.corp.example too."`
 	Gateway     List[Text]          `json:"gateway" jsonschema_description:"Default gateway: a node, an address, or none; derived where left out."`
 	Routes      []RouteSpec         `json:"routes" jsonschema_description:"Routes beside the derived ones, or in their place."`
 	Drop        List[Filter]        `json:"drop" jsonschema_description:"What its firewall drops without a word: tcp, udp, icmp, tcp/81."`

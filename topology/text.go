@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"scenario/nodes/role"
 )
 
 // WriteText writes the plan for people. The same plan makes the same text.
@@ -93,6 +95,9 @@ func (t *textWriter) node(n Node) {
 	if len(n.NameServers) > 0 {
 		t.line(2, "resolver   %s", join(n.NameServers))
 	}
+	if len(n.Search) > 0 {
+		t.line(2, "search     %s", strings.Join(n.Search, ", "))
+	}
 	if n.Router != nil {
 		t.router(n.Router)
 	}
@@ -136,6 +141,7 @@ func (t *textWriter) router(r *Router) {
 // role writes a role with its options as YAML.
 func (t *textWriter) role(r Role) {
 	t.line(2, "role       %s", r.Name)
+	t.certificate(r.Certificate)
 	var options yaml.Node
 	if yaml.Unmarshal(r.Options, &options) != nil || len(options.Content) == 0 || len(options.Content[0].Content) == 0 {
 		return
@@ -176,6 +182,19 @@ func (t *textWriter) program(p *Program) {
 	for _, v := range p.Volumes {
 		t.line(2, "volume     %s -> %s", v.Source, v.Target)
 	}
+	t.certificate(p.Certificate)
+}
+
+// certificate writes whom a certificate is for, and what is wrong with it.
+func (t *textWriter) certificate(c *Certificate) {
+	if c == nil {
+		return
+	}
+	flaw := ""
+	if c.Flaw != role.NoFlaw {
+		flaw = fmt.Sprintf(" (%s)", c.Flaw)
+	}
+	t.line(2, "certificate %s%s", strings.Join(c.For, ", "), flaw)
 }
 
 func (t *textWriter) steps(level int, steps []Step) {
