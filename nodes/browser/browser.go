@@ -134,7 +134,7 @@ func newBrowser(text json.RawMessage, resolver func(host.Host) Resolver) (*Brows
 			userAgent: o.UserAgent, connectTimeout: time.Duration(o.ConnectTimeout), timeout: time.Duration(o.Timeout),
 			logBody: o.LogBody, keep: o.KeepConnections,
 		},
-		policy:   cookie.Policy{BlockThirdParty: o.Cookies == cookiesBlockThirdParty, LooseSameSite: o.DefaultSameSite == sameSiteNone},
+		policy:   cookie.Policy{ThirdParty: cookie.ThirdParty(o.Cookies), LooseSameSite: o.DefaultSameSite == sameSiteNone},
 		resolver: resolver,
 	}, nil
 }

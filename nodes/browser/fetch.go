@@ -64,7 +64,7 @@ func (v *visit) cookieRequest(r *request) cookie.Request {
 	c := cookie.Request{Scheme: r.url.Scheme(), Host: r.url.Hostname(), Path: r.url.Path()}
 	if r.document != nil {
 		v.mu.Lock()
-		c.TopScheme, c.TopHost = v.top.Scheme(), v.top.Hostname()
+		c.Top = cookie.Origin{Scheme: v.top.Scheme(), Host: v.top.Hostname()}
 		v.mu.Unlock()
 	}
 	return c
@@ -290,7 +290,7 @@ func (x *exchange) run(ctx context.Context, read func(*response) error) (phase s
 func (x *exchange) send(ctx context.Context) (context.Context, []byte) {
 	v, r, c := x.visit, x.request, x.conn
 	for _, gone := range v.jar.Expire(time.Now()) {
-		v.tellStored(ctx, r, "expired", gone)
+		v.tellStored(ctx, r, string(gone.Kind), gone.Cookie)
 	}
 	cookies, withheld := v.jar.Send(time.Now(), v.cookieRequest(r))
 	field := cookie.Header(cookies)

@@ -26,8 +26,11 @@ const (
 // Reasons why a Set-Cookie field is no cookie at all.
 var (
 	errControl  = errors.New("it has a control character")
+	errEmpty    = errors.New("it has neither a name nor a value")
 	errNameless = errors.New("it has no name")
 	errTooLong  = errors.New("name and value are longer than 4096 bytes")
+	errDomain   = errors.New("its Domain has a character that is not ASCII")
+	errPath     = errors.New("its Path has a character that is not ASCII")
 )
 
 // SetCookie is a Set-Cookie field as it was written, before anybody decided whether to store it.
@@ -37,27 +40,32 @@ type SetCookie struct {
 	Path        string // empty: not given, or not absolute
 	Secure      bool
 	HTTPOnly    bool
+	Partitioned bool
 	SameSite    SameSite
 	Expires     time.Time     // zero: not given, or no date
 	MaxAge      time.Duration // counts where HasMaxAge is set, and then more than Expires
 	HasMaxAge   bool
 }
 
-// Parse reads the value of a Set-Cookie field (RFC 6265bis, section 5.6). A cookie without a name is an error, as in
-// RFC 6265: section 5.6 would store it, but servers write such fields by mistake.
+// Parse reads the value of a Set-Cookie field (RFC 6265bis, section 5.6). A field without an equals sign, or with
+// nothing before it, is a value without a name. Of an attribute that stands there twice the last counts, but a Domain
+// without a value does not count, as in the tests of browsers.
+//
+// An error says why there is no cookie in the field; what is known of name and value is returned with it.
 func Parse(field string) (SetCookie, error) {
 	var c SetCookie
-	for i := range len(field) {
-		if b := field[i]; b < ' ' && b != '\t' || b == 0x7f {
-			return c, errControl
-		}
+	if strings.ContainsFunc(field, control) {
+		return c, errControl
 	}
 	pair, attributes, _ := strings.Cut(field, ";")
 	name, value, found := strings.Cut(pair, "=")
+	if !found {
+		name, value = "", pair
+	}
 	c.Name, c.Value = trim(name), trim(value)
 	switch {
-	case !found || c.Name == "":
-		return c, errNameless
+	case c.Name == "" && c.Value == "":
+		return c, errEmpty
 	case len(c.Name)+len(c.Value) > maxPair:
 		return c, errTooLong
 	}
@@ -67,6 +75,13 @@ func Parse(field string) (SetCookie, error) {
 			c.set(strings.ToLower(trim(name)), value)
 		}
 	}
+	switch {
+	case !ascii(c.Domain):
+		return c, errDomain
+	case !ascii(c.Path):
+		return c, errPath
+	}
+	c.Domain = strings.ToLower(c.Domain)
 	return c, nil
 }
 
@@ -82,7 +97,9 @@ func (c *SetCookie) set(name, value string) {
 			c.MaxAge, c.HasMaxAge = age, true
 		}
 	case "domain":
-		c.Domain = strings.ToLower(strings.TrimPrefix(value, "."))
+		if domain := strings.TrimPrefix(value, "."); domain != "" {
+			c.Domain = domain
+		}
 	case "path":
 		c.Path = ""
 		if strings.HasPrefix(value, "/") {
@@ -92,6 +109,8 @@ func (c *SetCookie) set(name, value string) {
 		c.Secure = true
 	case "httponly":
 		c.HTTPOnly = true
+	case "partitioned":
+		c.Partitioned = true
 	case "samesite":
 		switch s := SameSite(strings.ToLower(value)); s {
 		case Strict, Lax, None:
@@ -116,6 +135,13 @@ func parseAge(s string) (time.Duration, bool) {
 		age = min(age*10+time.Duration(digit-'0')*time.Second, maxLifetime)
 	}
 	return age, true
+}
+
+// control says that r must not stand in a Set-Cookie field: all control characters but the tab.
+func control(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

@@ -7,24 +7,23 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// Request says where a cookie comes from, or would go to.
-type Request struct {
-	Scheme string // http or https
-	Host   string // name or address, without a port, as the URL standard writes it
-	Path   string
-	// The page in the address bar. No host: the request itself opens that page, because somebody typed its address.
-	TopScheme, TopHost string
+// site is the scheme and the registrable domain: two documents are same-site where theirs are equal (schemefully).
+func (o Origin) site() string { return plain(o.Scheme) + "://" + Site(o.Host) }
+
+func (o Origin) sameSite(other Origin) bool {
+	return o.Host != "" && other.Host != "" && o.site() == other.site()
 }
 
-// ThirdParty says that the request goes to another registrable domain than the page in the address bar.
-func (r Request) ThirdParty() bool { return r.TopHost != "" && Site(r.Host) != Site(r.TopHost) }
-
-// crossSite is what SameSite goes by: as ThirdParty, with the scheme (RFC 6265bis, section 5.2).
-func (r Request) crossSite() bool {
-	return r.TopHost != "" && (r.TopScheme != r.Scheme || r.ThirdParty())
+// plain is the scheme of HTTP that a WebSocket's stands for.
+func plain(scheme string) string {
+	switch scheme {
+	case "ws":
+		return "http"
+	case "wss":
+		return "https"
+	}
+	return scheme
 }
-
-func (r Request) secure() bool { return r.Scheme == "https" }
 
 // Site is the registrable domain of host: the public suffix and one label before it. A host that has none, such as an
 // address, is a site of its own.
@@ -40,14 +39,21 @@ func Site(host string) string {
 }
 
 // RegistrableDomain is the part of host, a name in ASCII, that somebody can register; false where host is a public
-// suffix itself or no name.
+// suffix itself or no name. A dot at the end stays.
 func RegistrableDomain(host string) (string, bool) {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	domain, err := publicsuffix.EffectiveTLDPlusOne(host)
+	name, dotted := strings.CutSuffix(strings.ToLower(host), ".")
+	domain, err := publicsuffix.EffectiveTLDPlusOne(name)
+	if dotted {
+		domain += "."
+	}
 	return domain, err == nil
 }
 
 func publicSuffix(domain string) bool {
+	if isAddress(domain) {
+		return false
+	}
+	domain = strings.TrimSuffix(domain, ".")
 	suffix, _ := publicsuffix.PublicSuffix(domain)
 	return suffix == domain
 }
@@ -57,12 +63,22 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
+// loopback says that host is the machine itself (Secure Contexts, section 3.1).
+func loopback(host string) bool {
+	name := strings.TrimSuffix(strings.ToLower(host), ".")
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil && addr.IsLoopback()
+}
+
 // domainMatch is section 5.1.3: host is domain, or a name below it.
 func domainMatch(host, domain string) bool {
 	return host == domain || strings.HasSuffix(host, "."+domain) && !isAddress(host)
 }
 
-// pathMatch is section 5.1.4: path is prefix, or lies below it.
+// pathMatch is section 5.1.4: path is prefix, or lies below it. Both are compared as they are written.
 func pathMatch(path, prefix string) bool {
 	if !strings.HasPrefix(path, prefix) {
 		return false
