@@ -16,7 +16,7 @@ import (
 func fixtures(t *testing.T) map[string]*script {
 	return map[string]*script{
 		"browse": browse(t), "errors": failures(t), "hops": hopsAndPings(t), "chat": conversations(t), "expect": verdicts(t),
-		"sockets": sockets(t),
+		"sockets": sockets(t), "https": secure(t),
 	}
 }
 

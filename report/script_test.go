@@ -206,6 +206,7 @@ type wire struct {
 	local, remote  string
 	seen           string
 	requests       int
+	h2             bool // HTTP/2 is spoken on it
 	sent, received int64
 }
 
