@@ -3,6 +3,7 @@ package nodes
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,22 @@ type Part struct {
 	Options json.RawMessage `json:"options,omitempty"`
 	// Certificate is what the role proves its node's names with; nil: it has none.
 	Certificate *pki.Certificate `json:"certificate,omitempty"`
+}
+
+// Certificates are those of the parts that have one, by role.
+func Certificates(parts []Part) (map[string]*tls.Certificate, error) {
+	certificates := make(map[string]*tls.Certificate)
+	for _, part := range parts {
+		if part.Certificate == nil {
+			continue
+		}
+		made, err := part.Certificate.TLS()
+		if err != nil {
+			return nil, fmt.Errorf("role %s: %w", part.Role, err)
+		}
+		certificates[part.Role] = &made
+	}
+	return certificates, nil
 }
 
 // Node is one node's roles.

@@ -117,6 +117,15 @@ func (a *Authority) Issue(r Request) (Certificate, error) {
 	}, nil
 }
 
+// Roots is the pool of who trusts one authority, given as PEM. Who trusts nobody gives "" and gets an empty one.
+func Roots(authority string) (*x509.CertPool, error) {
+	roots := x509.NewCertPool()
+	if authority != "" && !roots.AppendCertsFromPEM([]byte(authority)) {
+		return nil, errors.New("authority: its certificate cannot be read")
+	}
+	return roots, nil
+}
+
 // Certificate is a certificate with what leads from it to an authority, and its key, as PEM.
 type Certificate struct {
 	Chain string `json:"chain"`

@@ -60,9 +60,9 @@ func TestVerification(t *testing.T) {
 		{"self-signed", a, Request{Names: []string{"shop.example"}, SelfSigned: true}, "shop.example", false},
 		{"another authority", authority(t, 2), Request{Names: []string{"shop.example"}}, "shop.example", false},
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(a.PEM())) {
-		t.Fatal("the authority's certificate cannot be read")
+	roots, err := Roots(a.PEM())
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,6 +99,15 @@ func TestVerification(t *testing.T) {
 func TestNobodysCertificate(t *testing.T) {
 	if _, err := authority(t, 1).Issue(Request{}); err == nil {
 		t.Error("a certificate without a name was issued")
+	}
+}
+
+func TestNobodysRoots(t *testing.T) {
+	if none, err := Roots(""); err != nil || !none.Equal(x509.NewCertPool()) {
+		t.Errorf("who trusts nobody: %v, %v", none, err)
+	}
+	if _, err := Roots("-----BEGIN CERTIFICATE-----"); err == nil {
+		t.Error("half a certificate was read")
 	}
 }
 

@@ -21,6 +21,16 @@ func TestRealClients(t *testing.T) {
 	scenario(t, t.TempDir(), "test", "--trust", file).expectCode(t, 0)
 }
 
+// curl, wget, OpenSSL and Chromium trust the scenario's authority and nobody else, and servers find their certificate,
+// without an option that says so.
+func TestRealClientsTrustTheAuthority(t *testing.T) {
+	needs.Docker(t)
+	for _, program := range []string{"curl", "wget", "openssl", "chromium"} {
+		needs.Program(t, program)
+	}
+	scenario(t, t.TempDir(), "test", "--trust", testdata(t, "certificates.yaml")).expectCode(t, 0)
+}
+
 // R24: what nc and socat announce is heard, and they hear what is announced, by one datagram each or one for all.
 func TestAnnouncementsOfOtherPrograms(t *testing.T) {
 	needs.Docker(t)

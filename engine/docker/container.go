@@ -104,7 +104,7 @@ func (l *launcher) fabric(ctx context.Context, sink event.Sink) (*process, error
 }
 
 // node is the container in which the agent plays the node's roles, or keeps the network for its program.
-func (l *launcher) node(ctx context.Context, node *topology.Node, out output) (*process, error) {
+func (l *launcher) node(ctx context.Context, plan *topology.Plan, node *topology.Node, out output) (*process, error) {
 	req := l.request(node.Name, node.Name, l.image, []string{"node"})
 	machine := node.Program != nil && node.Program.RootFS != ""
 	alter(&req, func(c *container.Config) {
@@ -115,20 +115,28 @@ func (l *launcher) node(ctx context.Context, node *topology.Node, out output) (*
 	}, func(h *container.HostConfig) {
 		h.DNS = append(h.DNS, node.NameServers...)
 		h.Sysctls = sysctls(node)
+		h.DNSSearch = searchList(node.Search)
 		if machine {
 			mountMachine(h)
+			if plan.Authority != "" {
+				mountTrust(h)
+			}
 		}
 	})
 	return l.start(ctx, req, out)
 }
 
 // program is the container of a user's image, in the network of the node's own container.
-func (l *launcher) program(ctx context.Context, node *topology.Node, network string, out output) (*process, error) {
+func (l *launcher) program(ctx context.Context, plan *topology.Plan, node *topology.Node, network string, out output) (*process, error) {
 	req := l.request(node.Name+"-program", node.Name, node.Program.Image, node.Program.Command)
-	req.Env = node.Program.Environment
+	req.Env = environment(plan, node.Program)
 	req.LifecycleHooks = []testcontainers.ContainerLifecycleHooks{{
 		PostCreates: []testcontainers.ContainerHook{func(ctx context.Context, c testcontainers.Container) error {
-			return copyVolumes(ctx, l.provider.Client(), c.GetContainerID(), node.Program.Volumes)
+			api, id := l.provider.Client(), c.GetContainerID()
+			if err := copyFiles(ctx, api, id, trustFiles(plan.Authority, node.Program)); err != nil {
+				return err
+			}
+			return copyVolumes(ctx, api, id, node.Program.Volumes)
 		}},
 	}}
 	req.ConfigModifier = func(c *container.Config) { c.AttachStdout, c.AttachStderr = true, true }
@@ -139,6 +147,14 @@ func (l *launcher) program(ctx context.Context, node *topology.Node, network str
 		h.SecurityOpt = []string{"no-new-privileges"}
 	}
 	return l.start(ctx, req, out)
+}
+
+// searchList is the search list of resolv.conf(5). Without one Docker would take over this machine's.
+func searchList(domains []string) []string {
+	if len(domains) == 0 {
+		return []string{"."}
+	}
+	return domains
 }
 
 // sysctls are the node's kernel settings, all of its own network namespace.
@@ -162,12 +178,14 @@ func sysctls(node *topology.Node) map[string]string {
 	return s
 }
 
-// machineFiles are the parts of this machine, beside /usr, that its programs read.
+// machineFiles are the parts of this machine, beside /usr, that its programs read. Of Chromium's, there is no place among
+// them for a policy of ours unless policies are left out.
 func machineFiles() []string {
-	return []string{
+	const chromium = "/etc/chromium"
+	return append(below(chromium, chromium+"/policies"),
 		"/etc/alternatives", "/etc/ssl", "/etc/ca-certificates", "/etc/fonts", "/etc/ld.so.cache", "/etc/ld.so.conf.d",
-		"/etc/chromium", "/etc/chromium.d", "/etc/services", "/etc/protocols", "/etc/mime.types", "/etc/traceroute",
-	}
+		"/etc/chromium.d", "/etc/services", "/etc/protocols", "/etc/mime.types", "/etc/traceroute",
+	)
 }
 
 // mountMachine gives a container this machine's programs, read-only.

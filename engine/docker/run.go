@@ -21,7 +21,6 @@ import (
 	"scenario/engine/docker/agent"
 	"scenario/engine/docker/fabric"
 	"scenario/event"
-	"scenario/nodes"
 	"scenario/topology"
 )
 
@@ -154,7 +153,7 @@ func (r *run) wireAll(ctx context.Context) error {
 	for i := range r.plan.Nodes {
 		node := &r.plan.Nodes[i]
 		group.Go(func() error {
-			p, err := r.launcher.node(ctx, node, r.output(node.Name))
+			p, err := r.launcher.node(ctx, r.plan, node, r.output(node.Name))
 			if err != nil {
 				return fmt.Errorf("node %s: %w", node.Name, err)
 			}
@@ -183,9 +182,12 @@ func (r *run) output(node string) output {
 
 // serve has a wired node play its roles and run its program.
 func (r *run) serve(ctx context.Context, m *member) error {
-	start := agent.Start{Node: m.node.Name, Seed: m.node.Seed, NameServers: m.node.NameServers}
-	for _, part := range m.node.Roles {
-		start.Parts = append(start.Parts, nodes.Part{Role: part.Name, Options: part.Options})
+	start := agent.Start{
+		Node: m.node.Name, Seed: m.node.Seed, NameServers: m.node.NameServers, Search: m.node.Search,
+		Authority: r.plan.Authority, Parts: engine.Parts(m.node),
+	}
+	if m.node.Program != nil && m.node.Program.RootFS != "" {
+		start.Files = trustFiles(r.plan.Authority, m.node.Program)
 	}
 	if err := m.agent.control.Call(ctx, agent.OpStart, start, nil); err != nil {
 		return fmt.Errorf("node %s: %w", m.node.Name, err)
@@ -206,7 +208,7 @@ func (r *run) startProgram(ctx context.Context, m *member) error {
 		if err := r.launcher.haveImage(ctx, program.Image); err != nil {
 			return err
 		}
-		p, err := r.launcher.program(ctx, m.node, m.agent.id, r.output(m.node.Name))
+		p, err := r.launcher.program(ctx, r.plan, m.node, m.agent.id, r.output(m.node.Name))
 		if err != nil {
 			return err
 		}
@@ -311,7 +313,7 @@ func (r *run) Exec(ctx context.Context, node string, command engine.Command) (in
 		id, env = m.program.id, nil
 	}
 	r.mu.Unlock()
-	for key, value := range m.node.Program.Environment {
+	for key, value := range environment(r.plan, m.node.Program) {
 		env = append(env, key+"="+value)
 	}
 	code, err := r.exec(ctx, id, append(env, command.Env...), command)

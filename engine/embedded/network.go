@@ -244,6 +244,29 @@ func (b *builder) capture(node *topology.Node, itf *topology.Interface) (*captur
 	return writer, nil
 }
 
+// keyLog is where TLS sessions write their secrets that captures are to have; nil: nobody wants them.
+func (n *network) keyLog(plan *topology.Plan) io.Writer {
+	if !plan.TLSKeys || len(n.captures) == 0 {
+		return nil
+	}
+	return keyLog{n}
+}
+
+// keyLog writes secrets into every capture: any link may carry the session, and its frames come to the captures of both
+// ends after its server has written them.
+type keyLog struct{ network *network }
+
+// Write takes one line of a key log.
+func (k keyLog) Write(line []byte) (int, error) {
+	if k.network.closing.Load() {
+		return len(line), nil
+	}
+	for _, c := range k.network.captures {
+		_ = c.TLSKeys(line) // the output has the error
+	}
+	return len(line), nil
+}
+
 // tap writes what it sees to a capture file.
 func (n *network) tap(writer *capture.Writer, direction capture.Direction) func(time.Time, *soft.Frame) {
 	var parts [][]byte

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"scenario/host/netstack"
 	"scenario/nodes"
 	"scenario/nodes/visitor"
+	"scenario/pki"
 	"scenario/topology"
 )
 
@@ -45,6 +47,7 @@ type run struct {
 // member is a node that is up.
 type member struct {
 	node    *topology.Node
+	parts   []nodes.Part
 	machine *netstack.Machine
 	log     *slog.Logger
 	host    func(role string) host.Host
@@ -83,8 +86,8 @@ func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Outp
 		engine: e, plan: plan, out: out, instant: instant, network: network, members: make(map[string]*member),
 		ending: make(chan struct{}), lost: make(chan error, 1), stopped: make(chan struct{}),
 	}
-	for i := range plan.Nodes {
-		r.addMember(&plan.Nodes[i])
+	if err := r.addMembers(); err != nil {
+		return nil, errors.Join(err, network.close())
 	}
 	if err := r.start(ctx); err != nil {
 		return nil, errors.Join(err, r.Stop(context.WithoutCancel(ctx)))
@@ -96,15 +99,35 @@ func (e *Engine) Start(ctx context.Context, plan *topology.Plan, out engine.Outp
 	return r, nil
 }
 
-func (r *run) addMember(node *topology.Node) {
-	m := &member{node: node, machine: r.network.machines[node.Name], log: event.NewLogger(node.Name, r.out)}
+// addMembers makes the nodes, which do nothing yet.
+func (r *run) addMembers() error {
+	roots, err := pki.Roots(r.plan.Authority)
+	if err != nil {
+		return err
+	}
+	for i := range r.plan.Nodes {
+		node := &r.plan.Nodes[i]
+		if err := r.addMember(node, roots); err != nil {
+			return fmt.Errorf("node %s: %w", node.Name, err)
+		}
+	}
+	return nil
+}
+
+func (r *run) addMember(node *topology.Node, roots *x509.CertPool) error {
+	m := &member{node: node, parts: engine.Parts(node), machine: r.network.machines[node.Name], log: event.NewLogger(node.Name, r.out)}
 	servers := make([]netip.AddrPort, len(node.NameServers))
 	for i, addr := range node.NameServers {
 		servers[i] = netip.AddrPortFrom(addr, 53)
 	}
+	certificates, err := nodes.Certificates(m.parts)
+	if err != nil {
+		return err
+	}
 	m.host = func(role string) host.Host {
 		return m.machine.Host(netstack.HostOptions{
-			Log: m.log, Seed: nodes.RoleSeed(node.Seed, role), NameServers: servers,
+			Log: m.log, Seed: nodes.RoleSeed(node.Seed, role), NameServers: servers, Search: node.Search,
+			Certificate: certificates[role], Roots: roots, KeyLog: r.network.keyLog(r.plan),
 			WriteFile: func(name string, data []byte) error {
 				r.out.File(node.Name, name, data)
 				return nil
@@ -113,6 +136,7 @@ func (r *run) addMember(node *topology.Node) {
 	}
 	m.visitor = visitor.New(m.host(visitor.Name))
 	r.members[node.Name] = m
+	return nil
 }
 
 // start has the nodes play their roles, stage by stage.
@@ -159,11 +183,7 @@ func (r *run) each(ctx context.Context, members []*member, do func(context.Conte
 
 // serve has a node play its roles.
 func (r *run) serve(ctx context.Context, m *member) error {
-	var parts []nodes.Part
-	for _, part := range m.node.Roles {
-		parts = append(parts, nodes.Part{Role: part.Name, Options: part.Options})
-	}
-	node, err := nodes.New(r.engine.options.Kinds, parts, m.host)
+	node, err := nodes.New(r.engine.options.Kinds, m.parts, m.host)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -19,6 +21,7 @@ import (
 	hostkernel "scenario/host/kernel"
 	"scenario/nodes"
 	"scenario/nodes/role"
+	"scenario/pki"
 )
 
 // Operations that the agent knows.
@@ -36,7 +39,16 @@ type Start struct {
 	Node        string       `json:"node"`
 	Seed        uint64       `json:"seed"`
 	NameServers []netip.Addr `json:"name_servers,omitempty"`
+	Search      []string     `json:"search,omitempty"`
+	Authority   string       `json:"authority,omitempty"` // whom the node trusts, as PEM; empty: nobody
 	Parts       []nodes.Part `json:"parts,omitempty"`
+	Files       []File       `json:"files,omitempty"` // to be written before anything is played
+}
+
+// File is a file of the container's, which anybody may read.
+type File struct {
+	Path string `json:"path"` // absolute; folders on the way are made
+	Data []byte `json:"data"`
 }
 
 // Run serves the engine over in and out until in ends, which takes the node down, or a role fails: that is the error.
@@ -98,6 +110,17 @@ func (a *agent) start(ctx context.Context, start Start) error {
 	for _, addr := range start.NameServers {
 		servers = append(servers, netip.AddrPortFrom(addr, 53))
 	}
+	certificates, err := nodes.Certificates(start.Parts)
+	if err != nil {
+		return err
+	}
+	roots, err := pki.Roots(start.Authority)
+	if err != nil {
+		return err
+	}
+	if err := write(start.Files); err != nil {
+		return err
+	}
 	log := event.NewLogger(start.Node, a.out)
 	sockets := new(atomic.Int64)
 	hostFor := func(role string) host.Host {
@@ -105,6 +128,9 @@ func (a *agent) start(ctx context.Context, start Start) error {
 			Log:         log,
 			Seed:        nodes.RoleSeed(start.Seed, role),
 			NameServers: servers,
+			Search:      start.Search,
+			Certificate: certificates[role],
+			Roots:       roots,
 			Sockets:     sockets,
 			WriteFile: func(name string, data []byte) error {
 				return a.out.Write(control.Line{File: name, Data: data})
@@ -131,6 +157,19 @@ func (a *agent) start(ctx context.Context, start Start) error {
 			a.fail(err)
 		}
 	}()
+	return nil
+}
+
+// write writes files. What a program of the user's is to read, it may read whatever user it runs as.
+func write(files []File) error {
+	for _, f := range files {
+		if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.Path, f.Data, 0o644); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
