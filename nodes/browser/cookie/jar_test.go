@@ -1,7 +1,6 @@
 package cookie
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -150,17 +149,6 @@ func TestReplaceDeleteExpire(t *testing.T) {
 	}
 }
 
-func TestSecureCookieStays(t *testing.T) {
-	jar := NewJar(Policy{})
-	jar.Store(noon, to("https://shop.example/", ""), "a=1; Secure; Path=/")
-	if got := jar.Store(noon, to("http://www.shop.example/", ""), "a=2; Domain=shop.example; Path=/"); got.Kind != Refused {
-		t.Errorf("a page without https replaced a secure cookie: %+v", got)
-	}
-	if got := jar.Store(noon, to("https://shop.example/", ""), "a=3; Path=/"); got.Kind != Replaced {
-		t.Errorf("https did not replace it: %+v", got)
-	}
-}
-
 func TestLongestLife(t *testing.T) {
 	jar := NewJar(Policy{})
 	for _, field := range []string{"a=1; Max-Age=99999999999999999999", "b=1; Expires=Fri, 31 Dec 9999 00:00:00 GMT"} {
@@ -168,24 +156,6 @@ func TestLongestLife(t *testing.T) {
 		if want := noon.Add(maxLifetime); !got.Cookie.Expires.Equal(want) {
 			t.Errorf("%q expires %v, want %v", field, got.Cookie.Expires, want)
 		}
-	}
-}
-
-func TestEvict(t *testing.T) {
-	jar := NewJar(Policy{})
-	shop := to("http://shop.example/", "")
-	for i := range maxPerSite + 5 {
-		jar.Store(noon.Add(time.Duration(i)*time.Second), shop, fmt.Sprintf("c%d=1", i))
-	}
-	all := jar.Cookies()
-	if len(all) != maxPerSite || all[0].Name != "c5" {
-		t.Errorf("%d cookies, the first %s; want %d from c5", len(all), all[0].Name, maxPerSite)
-	}
-	for i := range maxTotal {
-		jar.Store(noon, to(fmt.Sprintf("http://shop%d.example/", i), ""), "a=1")
-	}
-	if n := len(jar.Cookies()); n != maxTotal {
-		t.Errorf("%d cookies in all, want %d", n, maxTotal)
 	}
 }
 
