@@ -38,6 +38,8 @@ func Run(t *testing.T, s Suite) {
 		"EndedMaking":  endedMaking,
 		"EndedWaiting": endedWaiting,
 		"Capture":      captures,
+		"Trust":        trusts,
+		"KeyLog":       keyLogs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.With(t, func(t *testing.T, e engine.Engine) {

@@ -20,7 +20,7 @@ import (
 // Kinds are the roles that the suite's plans name. Where an engine's nodes are processes, those must know them.
 func Kinds() []role.Kind {
 	return append(nodes.Kinds(scenarios.Sites()), role.Kind{
-		Name: "greeter", Doc: "Greet whoever connects.", Options: options{},
+		Name: "greeter", Doc: "Greet whoever connects.", Options: options{}, Certificate: certificate,
 		New: func(text json.RawMessage) (role.Role, error) {
 			g := &greeter{failure: make(chan error, 1)}
 			return g, json.Unmarshal(text, &g.options)
@@ -28,15 +28,31 @@ func Kinds() []role.Kind {
 	})
 }
 
+// certificate is what a greeter asks for that speaks TLS.
+func certificate(text json.RawMessage) *role.Certificate {
+	var o options
+	switch err := json.Unmarshal(text, &o); {
+	case err != nil || o.TLS == "":
+		return nil
+	case o.TLS == sound:
+		return &role.Certificate{}
+	}
+	return &role.Certificate{Flaw: role.Flaw(o.TLS)}
+}
+
+// sound is the certificate that nothing is wrong with.
+const sound = "sound"
+
 // options say how a greeter starts.
 type options struct {
 	Delay role.Duration `json:"delay,omitempty" jsonschema:"description=before it listens"`
 	First string        `json:"first,omitempty" jsonschema:"description=whom it connects to before it is ready"`
 	Fail  string        `json:"fail,omitempty" jsonschema:"description=why it does not start"`
+	TLS   string        `json:"tls,omitempty" jsonschema:"description=it listens at port 443 too: sound or what is wrong with its certificate"`
 	Never bool          `json:"never,omitempty" jsonschema:"description=it is never ready"`
 }
 
-// greeter says hello at port 80, and repeats at port 7 what it hears.
+// greeter says hello at port 80 (and, by TLS, at 443), and repeats at port 7 what it hears.
 type greeter struct {
 	options options
 	failure chan error
@@ -74,6 +90,13 @@ func (g *greeter) Serve(ctx context.Context, h host.Host, ready func()) error {
 			return err
 		}
 		serving.Go(func() { serve(ctx, listener, answer) })
+	}
+	if g.options.TLS != "" {
+		listener, err := secured(ctx, h)
+		if err != nil {
+			return err
+		}
+		serving.Go(func() { serve(ctx, listener, hello(ctx, h)) })
 	}
 	ready()
 	select {
@@ -140,7 +163,7 @@ func greet(ctx context.Context, h host.Host, to string) (string, error) {
 	return string(answer), err
 }
 
-// Do knows the actions greet, tell, keep, wait and fail.
+// Do knows the actions greet, greet-securely, search, tell, keep, wait and fail.
 func (g *greeter) Do(ctx context.Context, h host.Host, action string, args json.RawMessage) (any, error) {
 	var argument string
 	if err := json.Unmarshal(args, &argument); err != nil {
@@ -149,6 +172,10 @@ func (g *greeter) Do(ctx context.Context, h host.Host, action string, args json.
 	switch action {
 	case "greet":
 		return greet(ctx, h, argument)
+	case "greet-securely":
+		return greetSecurely(ctx, h, argument)
+	case "search":
+		return fmt.Sprint(host.SearchDomains(h)), nil
 	case "tell":
 		within := event.Begin(ctx, h.Log(), event.LogLine{Message: argument})
 		for i := range told {
