@@ -2,6 +2,7 @@ package scenariotest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"scenario/engine/embedded"
 	"scenario/event"
 	"scenario/host"
+	"scenario/pki"
 	"scenario/record"
 	"scenario/runner"
 	"scenario/topology"
@@ -61,12 +63,18 @@ func (n *Network) Host(node string) (host.Host, error) {
 	return hosts.Host(node, "scenariotest")
 }
 
-// HTTPClient is a client on a node. Its idle connections are closed with the run.
+// HTTPClient is a client on a node, which trusts whom the node trusts. Its idle connections are closed with the run.
 func (n *Network) HTTPClient(node string) *http.Client {
+	secure := new(tls.Config)
+	secure.RootCAs, _ = pki.Roots(n.Plan.Authority) // never fails: the plan was compiled here
+	if h, err := n.Host(node); err == nil {         // of the embedded engine, which alone captures
+		secure.KeyLogWriter = host.KeyLog(h)
+	}
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return n.Dial(ctx, node, network, addr)
 		},
+		TLSClientConfig: secure,
 	}}
 	n.clients = append(n.clients, client)
 	return client

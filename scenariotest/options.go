@@ -32,6 +32,10 @@ func Folder(path string) Option { return func(c *config) { c.folder = path } }
 // Captures keeps the frames of every link in the run's folder.
 func Captures() Option { return func(c *config) { c.captures = true } }
 
+// TLSKeys puts the secrets of TLS sessions into the captures, so that Wireshark shows what is in them: of those of roles and
+// of [Network.HTTPClient], and of the test's own that write to host.KeyLog of [Network.Host].
+func TLSKeys() Option { return func(c *config) { c.tlsKeys = true } }
+
 // While calls a function when the steps are over and the network is still up. t is the test in its bubble.
 func While(f func(t *testing.T, n *Network)) Option {
 	return func(c *config) { c.tests = append(c.tests, f) }

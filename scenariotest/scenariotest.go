@@ -103,6 +103,7 @@ func (c *config) load(file string) (*topology.Plan, error) {
 			plan.Nodes[i].Interfaces[j].Capture = plan.Nodes[i].Interfaces[j].Capture || c.captures
 		}
 	}
+	plan.TLSKeys = c.tlsKeys
 	return plan, expect.Check(plan, c.kinds...)
 }
 
@@ -184,6 +185,7 @@ type config struct {
 	engine   engine.Engine
 	realTime bool
 	captures bool
+	tlsKeys  bool
 	seed     *uint64
 	folder   string
 	programs []program

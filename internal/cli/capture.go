@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,22 @@ func capture(plan *topology.Plan, links []string) error {
 		if err := captureOne(plan, name); err != nil {
 			return fmt.Errorf("--capture %s: %w", name, err)
 		}
+	}
+	return nil
+}
+
+// keepKeys has the captures keep the secrets of TLS sessions, where --tls-keys is given.
+func keepKeys(plan *topology.Plan, wanted bool) error {
+	if !wanted {
+		return nil
+	}
+	for _, node := range plan.Nodes {
+		for _, itf := range node.Interfaces {
+			plan.TLSKeys = plan.TLSKeys || itf.Capture
+		}
+	}
+	if !plan.TLSKeys {
+		return errors.New("--tls-keys: nothing is captured: add --capture all, or capture: true to a network of the file")
 	}
 	return nil
 }

@@ -43,3 +43,18 @@ func TestCapture(t *testing.T) {
 		})
 	}
 }
+
+// R37: keys for what is captured; where nothing is, the wish is a mistake.
+func TestKeepKeys(t *testing.T) {
+	for _, c := range []struct{ captured, wanted, kept, mistake bool }{
+		{captured: true, wanted: true, kept: true},
+		{captured: true},
+		{wanted: true, mistake: true},
+		{},
+	} {
+		plan := &topology.Plan{Nodes: []topology.Node{{Name: "laptop", Interfaces: []topology.Interface{{Network: "home", Capture: c.captured}}}}}
+		if err := keepKeys(plan, c.wanted); plan.TLSKeys != c.kept || (err != nil) != c.mistake {
+			t.Errorf("%+v: kept %t, error %v", c, plan.TLSKeys, err)
+		}
+	}
+}

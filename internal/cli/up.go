@@ -14,6 +14,7 @@ type runOptions struct {
 	clock  clock
 	folder string
 	links  []string // to be captured
+	keys   bool     // captures have the secrets of TLS sessions
 	json   bool
 	raw    bool
 	trust  bool
@@ -25,6 +26,7 @@ func (o *runOptions) flags(a *App, command *cobra.Command) {
 	o.clock.flag(command)
 	command.Flags().StringVar(&o.folder, "out", "", "run `folder` (default: .scenario/NAME)")
 	command.Flags().StringSliceVar(&o.links, "capture", nil, "keep the frames of `links` in the run folder as pcapng: all, NODE or NODE:NETWORK")
+	command.Flags().BoolVar(&o.keys, "tls-keys", false, "put the secrets of the roles' TLS sessions into the captures, so that Wireshark shows what is in them")
 	command.Flags().BoolVar(&o.json, "json", false, "one JSON object a line on standard output, and nothing else")
 	command.Flags().BoolVar(&o.raw, "raw", false, "show requests and responses as bytes on the wire")
 	command.Flags().BoolVar(&o.trust, "trust", false, "start files that run images or programs of this machine without asking")
@@ -47,6 +49,9 @@ func (o *runOptions) job(ctx context.Context, a *App, file string) (job, error) 
 		return job{}, err
 	}
 	if err := capture(plan, o.links); err != nil {
+		return job{}, err
+	}
+	if err := keepKeys(plan, o.keys); err != nil {
 		return job{}, err
 	}
 	if err := a.trust(plan, src, o.trust); err != nil {
