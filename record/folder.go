@@ -17,10 +17,11 @@ import (
 
 // The files of a run folder. All names are slash-separated and relative to it.
 const (
-	PlanFile   = "plan.json"    // the compiled plan
-	EventsFile = "events.jsonl" // every event, as it came in
-	ReportFile = "report.txt"
-	JUnitFile  = "junit.xml"
+	PlanFile      = "plan.json"    // the compiled plan
+	AuthorityFile = "ca.pem"       // the certificate of the plan's authority, where it has one
+	EventsFile    = "events.jsonl" // every event, as it came in
+	ReportFile    = "report.txt"
+	JUnitFile     = "junit.xml"
 )
 
 // LogFile is the file that keeps what one node told.
@@ -94,6 +95,11 @@ func (f *Folder) begin(plan *topology.Plan) error {
 	}
 	if err := f.replace(PlanFile, append(text, '\n')); err != nil {
 		return err
+	}
+	if plan.Authority != "" {
+		if err := f.replace(AuthorityFile, []byte(plan.Authority)); err != nil {
+			return err
+		}
 	}
 	f.events, err = f.append(EventsFile)
 	return err

@@ -100,6 +100,19 @@ func TestFolderHoldsWhatItIsGiven(t *testing.T) {
 	}
 }
 
+// Programs that are not in the run trust its authority by a file.
+func TestFolderHasTheAuthority(t *testing.T) {
+	dir := t.TempDir()
+	f, err := record.Create(dir, &topology.Plan{Name: "secure", Authority: "PEM"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got := tree(t, dir)[record.AuthorityFile]; got != "PEM" {
+		t.Errorf("the authority's file holds %q", got)
+	}
+}
+
 // R41: two live runs never share a folder.
 func TestFolderIsLocked(t *testing.T) {
 	dir := t.TempDir()
