@@ -3,13 +3,16 @@ package dnsd
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"scenario/dnsd/counted"
 	"scenario/dnsd/wire"
 	"scenario/dnsd/zone"
 	"scenario/event"
@@ -22,11 +25,42 @@ const (
 	minimalTTL = 3600
 )
 
+// The transports, as events name them.
+const (
+	transportUDP   = "udp"
+	transportTCP   = "tcp"
+	transportTLS   = "tls"
+	transportHTTPS = "https"
+)
+
 // peer is who asks, and where.
 type peer struct {
-	transport     string // udp or tcp
+	transport     string
 	local, remote string
+	idle          time.Duration // how long its connection may be without a query
+	meter         *counted.Conn // of its connection; nil: the end of that is not told
 }
+
+// ended says why its connection ends, where that is told: reading from it failed with err.
+func (p peer) ended(err error) {
+	switch {
+	case p.meter == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		p.because("idle timeout")
+	default:
+		p.meter.Ended()
+	}
+}
+
+// because says why the server closes its connection, where that is told.
+func (p peer) because(reason string) {
+	if p.meter != nil {
+		p.meter.Because(reason)
+	}
+}
+
+// encrypted says whether nobody but the server reads what the peer asks.
+func (p peer) encrypted() bool { return p.transport == transportTLS || p.transport == transportHTTPS }
 
 // begin starts the causal chain of a query; they are numbered in the order of the calls.
 func (s *Server) begin(ctx context.Context) context.Context {
@@ -36,8 +70,14 @@ func (s *Server) begin(ctx context.Context) context.Context {
 // answer returns the response to a query, packed; nil where there is to be none: for what is no query, and for names
 // that are ignored.
 func (s *Server) answer(ctx context.Context, from peer, packed []byte) []byte {
-	if len(packed) < headerSize || packed[2]&0x80 != 0 { // the QR bit: a response; to answer it could go on for ever
-		return nil
+	response, _ := s.answerTTL(ctx, from, packed)
+	return response
+}
+
+// answerTTL is answer, and how long the response holds, in seconds.
+func (s *Server) answerTTL(ctx context.Context, from peer, packed []byte) (response []byte, ttl uint32) {
+	if isNoQuery(packed) {
+		return nil, 0
 	}
 	began := time.Now()
 	query := new(dns.Msg)
@@ -62,18 +102,30 @@ func (s *Server) answer(ctx context.Context, from peer, packed []byte) []byte {
 	}()
 	if s.ignores(asked.Name) {
 		answered.Kind, answered.Error = wire.KindError, "left without an answer: the name is in the option ignore"
-		return nil
+		return nil, 0
 	}
-	response, cached := s.respond(ctx, query)
-	fit(response, from.transport, query.IsEdns0())
-	packed, err := response.Pack()
+	m, cached := s.respond(ctx, query)
+	fit(m, from.transport, query.IsEdns0())
+	if from.encrypted() && isPadded(query) {
+		wire.Pad(m, responseBlock)
+	}
+	packed, err := m.Pack()
 	if err != nil {
 		answered.Kind, answered.Error = wire.KindError, fmt.Sprintf("pack the response: %v", err)
-		return nil
+		return nil, 0
 	}
-	wire.Describe(&answered, response)
+	wire.Describe(&answered, m)
 	answered.Cached, answered.Size = cached, len(packed)
-	return packed
+	return packed, answered.TTL
+}
+
+// isNoQuery says whether there is nothing to answer. The QR bit means a response: to answer that could go on for ever.
+func isNoQuery(packed []byte) bool { return len(packed) < headerSize || packed[2]&0x80 != 0 }
+
+// isPadded says whether a query hides its length, and so wants the response to do (RFC 7830, section 4).
+func isPadded(query *dns.Msg) bool {
+	opt := query.IsEdns0()
+	return opt != nil && slices.ContainsFunc(opt.Option, func(o dns.EDNS0) bool { return o.Option() == dns.EDNS0PADDING })
 }
 
 // unreadable is what can be said of a query of which only the header can be read.
@@ -218,7 +270,7 @@ func shorten(text string) string {
 func fit(m *dns.Msg, transport string, asked *dns.OPT) {
 	size := dns.MinMsgSize
 	switch {
-	case transport == "tcp":
+	case transport != transportUDP:
 		size = dns.MaxMsgSize
 	case asked != nil:
 		size = min(max(size, int(asked.UDPSize())), wire.UDPSize)

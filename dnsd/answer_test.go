@@ -305,7 +305,7 @@ func TestListenAddrs(t *testing.T) {
 		{[]string{"127.0.0.1", "::1"}, "127.0.0.1:53 [::1]:53"},
 		{[]string{"[::1]"}, "[::1]:53"},
 	} {
-		addrs, err := listenAddrs(h, test.listen)
+		addrs, err := listenAddrs(h, test.listen, Port)
 		var got []string
 		for _, a := range addrs {
 			got = append(got, a.String())
@@ -315,7 +315,7 @@ func TestListenAddrs(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"shop", ":http", ":70000", "10.0.0.1:x", ""} {
-		if addr, err := ParseListen(text); err == nil {
+		if addr, err := ParseListen(text, Port); err == nil {
 			t.Errorf("%q is read as %s", text, addr)
 		}
 	}

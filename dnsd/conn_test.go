@@ -68,7 +68,7 @@ func TestConnectionEnds(t *testing.T) {
 				ended := make(chan struct{})
 				go func() {
 					defer close(ended)
-					s.serveConn(ctx, far)
+					s.serveConn(ctx, far, peer{transport: "tcp", idle: idleTimeout})
 				}()
 				if _, err := near.Write(test.sent); err != nil {
 					t.Fatal(err)

@@ -10,13 +10,18 @@ import (
 	"scenario/host"
 )
 
-// defaultPort is where DNS servers listen.
-const defaultPort = 53
+// The ports of the transports: RFC 1035, section 4.2; RFC 7858, section 3.1; RFC 8484.
+const (
+	Port      = 53
+	TLSPort   = 853
+	HTTPSPort = 443
+)
 
-// ParseListen reads where to listen: "IP:port", "IP" (port 53) or ":port". The address is unspecified for "all".
-func ParseListen(text string) (netip.AddrPort, error) {
+// ParseListen reads where to listen: "IP:port", "IP" (with the transport's own port) or ":port". The address is unspecified
+// for "all".
+func ParseListen(text string, port uint16) (netip.AddrPort, error) {
 	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-		return netip.AddrPortFrom(addr, defaultPort), nil
+		return netip.AddrPortFrom(addr, port), nil
 	}
 	if port, ok := strings.CutPrefix(text, ":"); ok {
 		n, err := strconv.ParseUint(port, 10, 16)
@@ -35,13 +40,13 @@ func ParseListen(text string) (netip.AddrPort, error) {
 // listenAddrs returns the addresses to open sockets on. "All addresses" (:: for both families, 0.0.0.0 for IPv4) becomes
 // each address that the host has, so that a response over UDP leaves from the address that was asked. Link-local
 // addresses are left out: they mean something only together with an interface.
-func listenAddrs(h host.Host, listen []string) ([]netip.AddrPort, error) {
+func listenAddrs(h host.Host, listen []string, port uint16) ([]netip.AddrPort, error) {
 	if len(listen) == 0 {
-		listen = []string{":" + strconv.Itoa(defaultPort)}
+		listen = []string{fmt.Sprintf(":%d", port)}
 	}
 	var addrs []netip.AddrPort
 	for _, text := range listen {
-		addr, err := ParseListen(text)
+		addr, err := ParseListen(text, port)
 		if err != nil {
 			return nil, err
 		}

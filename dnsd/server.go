@@ -34,8 +34,10 @@ const (
 	writeTimeout = 5 * time.Second
 	// maxWorking bounds the datagrams that are being answered at once; further ones wait in the socket.
 	maxWorking = 512
-	// maxConns bounds the TCP connections that are open at once; further ones wait to be accepted.
+	// maxConns bounds the connections that are open at once; further ones wait to be accepted.
 	maxConns = 128
+	// maxPipelined bounds the queries of one connection that are being answered at once; further ones wait to be read.
+	maxPipelined = 16
 )
 
 // Options configure a [Server].
@@ -44,15 +46,19 @@ type Options struct {
 	Recursive bool     // ask others for what is in none of the zones
 	Hints     []dns.RR // where recursion starts: NS records of the root and the addresses of its servers
 	Listen    []string // "IP:port", "IP" or ":port"; none: all addresses, port 53
-	Ignore    []string // names: questions for them, and for names below, get no answer
+	// TLS and HTTPS are where it also answers over TLS (RFC 7858) and over HTTPS (RFC 8484), as Listen has it; nil: not at
+	// all, empty: all addresses, port 853 and port 443. The host's certificate is the server's.
+	TLS, HTTPS []string
+	Ignore     []string // names: questions for them, and for names below, get no answer
 }
 
-// Server answers DNS queries over UDP and TCP.
+// Server answers DNS queries over UDP and TCP, and over TLS and HTTPS where that is asked for.
 type Server struct {
 	host     host.Host
 	options  Options
 	recursor *recursor.Recursor // nil: not recursive
-	queries  atomic.Int64       // so far: each is a causal chain of its own
+	// So far: each is a causal chain of its own.
+	queries, connections atomic.Int64
 }
 
 // New returns a server on h.
@@ -67,7 +73,7 @@ func New(h host.Host, o Options) *Server {
 // Serve answers queries until ctx ends; then it returns nil, with every goroutine ended and every socket closed. It
 // calls ready when all sockets are open. An error of a socket names it.
 func (s *Server) Serve(ctx context.Context, ready func()) error {
-	addrs, err := listenAddrs(s.host, s.options.Listen)
+	addrs, err := listenAddrs(s.host, s.options.Listen, Port)
 	if err != nil {
 		return err
 	}
@@ -103,7 +109,7 @@ func (s *Server) open(ctx context.Context, group, work, conns *errgroup.Group, a
 		event.Emit(ctx, s.host.Log(), event.SocketListen{Network: "udp", Local: packets.LocalAddr().String()})
 		event.Emit(ctx, s.host.Log(), event.SocketListen{Network: "tcp", Local: listener.Addr().String()})
 	}
-	return nil
+	return s.openSecure(ctx, group, conns)
 }
 
 // cannotListen tells of a socket that could not be opened and returns the error that names it.
@@ -119,7 +125,7 @@ func (s *Server) serveUDP(ctx context.Context, packets net.PacketConn, work *err
 	stop := context.AfterFunc(ctx, func() { packets.Close() })
 	defer stop()
 	defer packets.Close()
-	from := peer{transport: "udp", local: packets.LocalAddr().String()}
+	from := peer{transport: transportUDP, local: packets.LocalAddr().String()}
 	buffer := make([]byte, dns.MaxMsgSize)
 	for {
 		n, remote, err := packets.ReadFrom(buffer)
@@ -144,6 +150,18 @@ func (s *Server) serveUDP(ctx context.Context, packets net.PacketConn, work *err
 }
 
 func (s *Server) serveTCP(ctx context.Context, listener net.Listener, conns *errgroup.Group) error {
+	return s.accept(ctx, listener, func(conn net.Conn) {
+		conns.Go(func() error {
+			s.serveConn(ctx, conn, peer{
+				transport: transportTCP, local: conn.LocalAddr().String(), remote: conn.RemoteAddr().String(), idle: idleTimeout,
+			})
+			return nil
+		})
+	})
+}
+
+// accept hands each connection over until ctx ends.
+func (s *Server) accept(ctx context.Context, listener net.Listener, take func(net.Conn)) error {
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
 	defer stop()
 	defer listener.Close()
@@ -152,43 +170,67 @@ func (s *Server) serveTCP(ctx context.Context, listener net.Listener, conns *err
 		if err != nil {
 			return ended(ctx, fmt.Errorf("accept on tcp %s: %w", listener.Addr(), err))
 		}
-		conns.Go(func() error {
-			s.serveConn(ctx, conn)
+		take(conn)
+	}
+}
+
+// serveConn answers the queries of one connection, side by side (RFC 7766, section 6.2.1.1), until the client closes it or
+// falls silent.
+func (s *Server) serveConn(ctx context.Context, conn net.Conn, from peer) {
+	stop := context.AfterFunc(ctx, func() {
+		from.because("the server ends")
+		conn.Close()
+	})
+	defer stop()
+	defer conn.Close()
+	var work errgroup.Group
+	work.SetLimit(maxPipelined)
+	defer func() { _ = work.Wait() }()
+	writing := make(chan struct{}, 1)
+	for {
+		if err := conn.SetReadDeadline(time.Now().Add(from.idle)); err != nil {
+			return
+		}
+		query, err := read(conn)
+		if err != nil {
+			from.ended(err)
+			return
+		}
+		chain := s.begin(ctx)
+		work.Go(func() error {
+			response := s.answer(chain, from, query)
+			if response == nil {
+				return nil
+			}
+			writing <- struct{}{}
+			defer func() { <-writing }()
+			if err := write(conn, response); err != nil {
+				from.because("the response was not taken")
+				conn.Close() // half a response cannot be followed by another
+			}
 			return nil
 		})
 	}
 }
 
-// serveConn answers the queries of one connection, one after the other, until the client closes it or falls silent.
-func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	defer conn.Close()
-	from := peer{transport: "tcp", local: conn.LocalAddr().String(), remote: conn.RemoteAddr().String()}
-	for {
-		var length [2]byte
-		if err := conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
-			return
-		}
-		if _, err := io.ReadFull(conn, length[:]); err != nil {
-			return
-		}
-		query := make([]byte, binary.BigEndian.Uint16(length[:]))
-		if _, err := io.ReadFull(conn, query); err != nil {
-			return
-		}
-		response := s.answer(s.begin(ctx), from, query)
-		if response == nil {
-			continue
-		}
-		if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return
-		}
-		framed := binary.BigEndian.AppendUint16(nil, uint16(len(response)))
-		if _, err := conn.Write(append(framed, response...)); err != nil {
-			return
-		}
+// read receives a message behind its length.
+func read(conn net.Conn) ([]byte, error) {
+	var length [2]byte
+	if _, err := io.ReadFull(conn, length[:]); err != nil {
+		return nil, err
 	}
+	message := make([]byte, binary.BigEndian.Uint16(length[:]))
+	_, err := io.ReadFull(conn, message)
+	return message, err
+}
+
+// write sends a message behind its length.
+func write(conn net.Conn, message []byte) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...))
+	return err
 }
 
 // ended is nil where err follows from the end of ctx.

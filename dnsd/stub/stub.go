@@ -17,6 +17,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"scenario/dnsd/secure"
 	"scenario/dnsd/wire"
 	"scenario/event"
 	"scenario/host"
@@ -28,16 +29,34 @@ const (
 	DefaultAttempts = 2
 )
 
+// Transport is how the name servers are asked.
+type Transport string
+
+// The transports. With the encrypted ones a server must prove its address with a certificate of an authority that the node
+// trusts; there is no way back to the plain one.
+const (
+	Plain Transport = "plain" // UDP, and TCP for what is too long: everybody on the path reads it
+	TLS   Transport = "tls"   // DNS over TLS (RFC 7858), port 853
+	HTTPS Transport = "https" // DNS over HTTPS (RFC 8484), port 443
+)
+
+// exchanger asks one server one question.
+type exchanger interface {
+	Exchange(ctx context.Context, server netip.AddrPort, q dns.Question, recursionDesired bool) (*dns.Msg, error)
+}
+
 // Options configure a [Resolver].
 type Options struct {
-	Timeout  time.Duration // for each server, each time it is asked; 0: DefaultTimeout
-	Attempts int           // how often a server that is silent is asked; 0: DefaultAttempts
+	Transport Transport     // empty: Plain
+	Timeout   time.Duration // for each server, each time it is asked; 0: DefaultTimeout
+	Attempts  int           // how often a server that is silent is asked; 0: DefaultAttempts
 }
 
 // Resolver resolves names for one node. Its methods may be called from any goroutine.
 type Resolver struct {
 	host     host.Host
-	clients  map[uint16]*wire.Client // by type: questions side by side draw their ids from sources of their own, so each run has the same
+	clients  map[uint16]exchanger // by type: plain questions side by side draw their ids from sources of their own, so each run has the same
+	secure   *secure.Client       // nil: the transport is plain
 	servers  []netip.AddrPort
 	search   []string // domains
 	attempts int
@@ -76,6 +95,8 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("lookup %s: %s from %s: %s", e.Name, e.RCode, e.Server, e.ExtendedError)
 	case e.RCode != "":
 		return fmt.Sprintf("lookup %s: %s from %s", e.Name, e.RCode, e.Server)
+	case errors.As(e.Err, new(*secure.CertificateError)):
+		return fmt.Sprintf("lookup %s: %v", e.Name, e.Err)
 	case e.Timeout:
 		return fmt.Sprintf("lookup %s: the name server %s did not answer in time", e.Name, e.Server)
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
@@ -97,18 +118,37 @@ func NewWith(h host.Host, o Options) *Resolver {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	clients := make(map[uint16]*wire.Client)
-	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS} {
-		clients[kind] = wire.New(h, wire.Options{Timeout: o.Timeout})
-	}
-	return &Resolver{
+	r := &Resolver{
 		host:     h,
-		clients:  clients,
-		servers:  host.NameServers(h),
+		clients:  make(map[uint16]exchanger),
+		servers:  slices.Clone(host.NameServers(h)),
 		search:   host.SearchDomains(h),
 		attempts: cmp.Or(o.Attempts, DefaultAttempts),
 		cache:    make(map[key]entry),
 		flights:  make(map[key]*flight),
+	}
+	if o.Transport == TLS || o.Transport == HTTPS {
+		protocol := secure.Protocol(o.Transport)
+		r.secure = secure.New(h, secure.Options{Protocol: protocol, Timeout: o.Timeout})
+		for i, server := range r.servers {
+			r.servers[i] = netip.AddrPortFrom(server.Addr(), protocol.Port())
+		}
+	}
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS} {
+		if r.secure != nil {
+			r.clients[kind] = r.secure
+		} else {
+			r.clients[kind] = wire.New(h, wire.Options{Timeout: o.Timeout})
+		}
+	}
+	return r
+}
+
+// Close closes the connections that encrypted transports keep, and waits for what ran on them. The plain transport keeps
+// nothing.
+func (r *Resolver) Close() {
+	if r.secure != nil {
+		r.secure.Close()
 	}
 }
 

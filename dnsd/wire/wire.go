@@ -170,7 +170,7 @@ func exchange(ctx context.Context, conn net.Conn, network string, query *dns.Msg
 			return nil, 0, cause(ctx, err)
 		}
 		response := new(dns.Msg)
-		if err := response.Unpack(raw); err != nil || !answers(query, response) {
+		if err := response.Unpack(raw); err != nil || !Answers(query, response) {
 			continue // somebody else's, or nobody's: the true one may still come
 		}
 		return response, len(raw), nil
@@ -187,7 +187,8 @@ func (d datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (d datagrams) WriteTo(b []byte, _ net.Addr) (int, error) { return d.Write(b) }
 
-func answers(query, response *dns.Msg) bool {
+// Answers says whether a response is one to the query: it has its id and its question.
+func Answers(query, response *dns.Msg) bool {
 	if !response.Response || response.Id != query.Id {
 		return false
 	}

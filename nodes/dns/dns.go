@@ -92,7 +92,7 @@ func (o Options) read() (dnsd.Options, error) {
 		errs = append(errs, err)
 	}
 	for _, text := range o.Listen {
-		if _, err := dnsd.ParseListen(text); err != nil {
+		if _, err := dnsd.ParseListen(text, dnsd.Port); err != nil {
 			errs = append(errs, err)
 		}
 	}
