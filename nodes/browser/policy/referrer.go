@@ -112,14 +112,11 @@ func (p ReferrerPolicy) Referrer(from, to *weburl.URL) string {
 	return origin
 }
 
-// OriginField is the Origin field of a request; empty: it has none (Fetch, section 3.2). origin is that of whoever asks,
-// referrer the policy, which makes it "null" where it would tell too much; redirected says that the request went
-// from one foreign origin to another.
-func OriginField(mode Mode, method, origin string, to *weburl.URL, p ReferrerPolicy, downgrade, redirected bool) string {
-	if redirected {
-		origin = "null"
-	}
-	if mode == CORS {
+// OriginField is the Origin field of a request; empty: it has none (Fetch, section 3.2). shared says that another origin
+// is asked with CORS, origin is that of whoever asks. The policy makes it "null" where it would tell too much; downgrade says that
+// the request leaves https.
+func OriginField(shared bool, method, origin string, to *weburl.URL, p ReferrerPolicy, downgrade bool) string {
+	if shared {
 		return origin
 	}
 	if method == http.MethodGet || method == http.MethodHead {

@@ -75,26 +75,23 @@ func TestReferrerPolicyWords(t *testing.T) {
 func TestOriginField(t *testing.T) {
 	shop, cdn := parse(t, "https://shop.example/"), parse(t, "https://cdn.example/")
 	for _, test := range []struct {
-		name       string
-		mode       Mode
-		method     string
-		to         *weburl.URL
-		policy     ReferrerPolicy
-		downgrade  bool
-		redirected bool
-		want       string
+		name      string
+		shared    bool
+		method    string
+		to        *weburl.URL
+		policy    ReferrerPolicy
+		downgrade bool
+		want      string
 	}{
-		{"a page opened", Navigate, "GET", cdn, "", false, false, ""},
-		{"an image", NoCORS, "GET", cdn, "", false, false, ""},
-		{"a font", CORS, "GET", cdn, NoReferrer, false, false, "https://shop.example"},
-		{"a font that was moved", CORS, "GET", cdn, "", false, true, "null"},
-		{"a form", Navigate, "POST", shop, "", false, false, "https://shop.example"},
-		{"a form that tells nothing", Navigate, "POST", cdn, NoReferrer, false, false, "null"},
-		{"a form for its own origin", Navigate, "POST", cdn, SameOriginReferrer, false, false, "null"},
-		{"a form that goes down to http", Navigate, "POST", cdn, "", true, false, "null"},
-		{"a form that tells all", Navigate, "POST", cdn, UnsafeURL, true, false, "https://shop.example"},
+		{"a page opened", false, "GET", cdn, "", false, ""},
+		{"a font", true, "GET", cdn, NoReferrer, false, "https://shop.example"},
+		{"a form", false, "POST", shop, "", false, "https://shop.example"},
+		{"a form that tells nothing", false, "POST", cdn, NoReferrer, false, "null"},
+		{"a form for its own origin", false, "POST", cdn, SameOriginReferrer, false, "null"},
+		{"a form that goes down to http", false, "POST", cdn, "", true, "null"},
+		{"a form that tells all", false, "POST", cdn, UnsafeURL, true, "https://shop.example"},
 	} {
-		if got := OriginField(test.mode, test.method, shop.Origin(), test.to, test.policy, test.downgrade, test.redirected); got != test.want {
+		if got := OriginField(test.shared, test.method, shop.Origin(), test.to, test.policy, test.downgrade); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
