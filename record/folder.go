@@ -84,6 +84,32 @@ func create(dir string, plan *topology.Plan) (*Folder, error) {
 	return f, nil
 }
 
+// Amend replaces a file that is made of a run in its folder, when the run is over. The error wraps [ErrBusy] while it is
+// alive, and fs.ErrExist where a file that is not of the run stands in the way.
+func Amend(dir, name string, data []byte) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("run folder %s: %w", dir, err)
+		}
+	}()
+	if !validName(name) {
+		return fmt.Errorf("%q is no valid name", name)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	f := &Folder{dir: dir, root: root}
+	if f.list, err = openList(root); err != nil {
+		return errors.Join(err, root.Close())
+	}
+	err = f.list.load()
+	if err == nil {
+		err = f.replace(name, data)
+	}
+	return errors.Join(err, f.list.close(), root.Close())
+}
+
 // begin empties the folder and writes what stands in it before the first event.
 func (f *Folder) begin(plan *topology.Plan) error {
 	if err := f.list.clear(); err != nil {

@@ -320,3 +320,47 @@ func write(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// TestAmend makes a file anew in the folder of a run that is over: it goes when another run takes the folder, and what is
+// somebody else's stays.
+func TestAmend(t *testing.T) {
+	dir := t.TempDir()
+	f, err := record.Create(dir, &topology.Plan{Name: "greet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := record.Amend(dir, "har/1-a.har", nil); !errors.Is(err, record.ErrBusy) {
+		t.Errorf("while the run goes on: error %v, want ErrBusy", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "notes"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := record.Amend(dir, "notes", []byte("mine")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("somebody else's file: error %v, want fs.ErrExist", err)
+	}
+	if err := record.Amend(dir, "../out", nil); err == nil {
+		t.Error("a file outside the folder is written")
+	}
+	for _, text := range []string{"old", "new"} {
+		if err := record.Amend(dir, "har/1-a.har", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "har", "1-a.har")); err != nil || string(text) != "new" {
+		t.Errorf("%q, error %v", text, err)
+	}
+	next, err := record.Create(dir, &topology.Plan{Name: "greet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if _, err := os.Stat(filepath.Join(dir, "har")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the next run finds har: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "notes")); err != nil {
+		t.Error(err)
+	}
+}

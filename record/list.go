@@ -35,18 +35,28 @@ func openList(root *os.Root) (*list, error) {
 	return &list{root: root, file: file, names: make(map[string]bool)}, nil
 }
 
-// clear removes the listed files, and the folders that are empty then, and starts the list anew.
-func (l *list) clear() error {
+// load reads the names that the run listed before.
+func (l *list) load() error {
 	text, err := io.ReadAll(l.file)
 	if err != nil {
 		return err
 	}
-	folders := make(map[string]bool)
 	for line := range strings.Lines(string(text)) {
 		name, whole := strings.CutSuffix(line, "\n") // a disk that is full may have cut the last line short
-		if !whole || !validName(name) {
-			continue
+		if whole && validName(name) {
+			l.names[name] = true
 		}
+	}
+	return nil
+}
+
+// clear removes the listed files, and the folders that are empty then, and starts the list anew.
+func (l *list) clear() error {
+	if err := l.load(); err != nil {
+		return err
+	}
+	folders := make(map[string]bool)
+	for _, name := range slices.Sorted(maps.Keys(l.names)) {
 		for _, name := range []string{name, temporary(name)} {
 			if err := l.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("what the last run left: %w", err)
@@ -60,6 +70,7 @@ func (l *list) clear() error {
 	for _, dir := range slices.Backward(slices.Sorted(maps.Keys(folders))) {
 		_ = l.root.Remove(dir)
 	}
+	clear(l.names)
 	return l.file.Truncate(0)
 }
 

@@ -18,11 +18,12 @@ const htmlWidth = 110
 // What the template shows.
 type (
 	htmlPage struct {
-		Name    string
-		Opening []words
-		Steps   []htmlStep
-		Tally   words
-		Summary []words
+		Name       string
+		Opening    []words
+		Steps      []htmlStep
+		Tally      words
+		Summary    []words
+		ChartStyle template.CSS
 	}
 	htmlStep struct {
 		ID     string
@@ -30,31 +31,8 @@ type (
 		Status words
 		Inner  bool
 		Lines  []words
-		Chart  *htmlChart
+		Charts []template.HTML // SVG, with all text escaped
 		Raw    []htmlMessage
-	}
-	htmlChart struct {
-		Total  string
-		Height int
-		Rows   []htmlRow
-		Marks  []htmlMark
-	}
-	htmlRow struct {
-		Y         int
-		URL       string
-		Label     string // the URL, shortened
-		Note      string
-		Failed    bool
-		Stretches []htmlStretch
-	}
-	htmlStretch struct {
-		Class    string
-		Title    string
-		X, Width float64 // per cent of the chart
-	}
-	htmlMark struct {
-		Name string
-		X    float64
 	}
 	htmlMessage struct {
 		Title, Request, Response string
@@ -65,7 +43,7 @@ type (
 // runs no script. The only errors are those of w.
 func HTML(w io.Writer, rec *record.Recording) error {
 	r := newRun(rec)
-	page := htmlPage{Name: clean(r.plan.Name), Tally: r.tally().words(), Summary: layout(r.summary(Options{}), htmlWidth)}
+	page := htmlPage{Name: clean(r.plan.Name), ChartStyle: svgStyle, Tally: r.tally().words(), Summary: layout(r.summary(Options{}), htmlWidth)}
 	if opening := r.opening(htmlWidth); len(opening) > 1 {
 		page.Opening = opening[1:]
 	}
@@ -75,8 +53,8 @@ func HTML(w io.Writer, rec *record.Recording) error {
 			ID: clean(s.ID), Title: told.title, Status: told.status, Inner: s.inner,
 			Lines: layout(told.lines, htmlWidth), Raw: messages(r, s),
 		}
-		if s.begun && s.isPage() {
-			step.Chart = newChart(r, s).html()
+		for i, c := range r.stepCharts(s) {
+			step.Charts = append(step.Charts, template.HTML(c.svg(fmt.Sprintf("%s-%d", s.ID, i))))
 		}
 		page.Steps = append(page.Steps, step)
 	}
@@ -90,37 +68,6 @@ func pageTemplate() *template.Template {
 		"text":  func(s span) string { return s.text },
 		"style": func(s span) style { return s.style },
 	}).Parse(pageSource))
-}
-
-const (
-	rowHeight  = 20 // of a bar, in CSS pixels
-	labelWidth = 50 // of a bar's URL, in columns
-)
-
-func (c chart) html() *htmlChart {
-	out := &htmlChart{Total: seconds(c.total), Height: rowHeight*len(c.bars) + rowHeight}
-	percent := func(at float64) float64 {
-		if !(c.total > 0) {
-			return 0
-		}
-		return max(0, min(100*at/c.total, 100))
-	}
-	for i, b := range c.bars {
-		row := htmlRow{Y: i * rowHeight, URL: clean(b.url), Label: middle(clean(b.url), labelWidth), Failed: b.failed}
-		row.Note = clean(b.status) + " · " + size(b.size) + " · " + seconds(b.duration)
-		for _, s := range b.phases {
-			from, to := percent(s.From), percent(s.To)
-			row.Stretches = append(row.Stretches, htmlStretch{
-				Class: phaseNames[s.Phase], Title: phaseNames[s.Phase] + " " + seconds(s.To-s.From),
-				X: from, Width: max(to-from, 0.2),
-			})
-		}
-		out.Rows = append(out.Rows, row)
-	}
-	for _, m := range c.marks {
-		out.Marks = append(out.Marks, htmlMark{m.name + " " + seconds(m.at), percent(m.at)})
-	}
-	return out
 }
 
 // messages are the step's requests and responses as they went over the wire, where the recording has them.

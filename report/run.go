@@ -9,6 +9,7 @@ import (
 
 	"scenario/event"
 	"scenario/record"
+	"scenario/report/loads"
 	"scenario/topology"
 )
 
@@ -20,6 +21,7 @@ type run struct {
 	steps   []*step // in the plan's order; steps side by side follow the one that holds them
 	expects []expected
 	sides   sides
+	loads   []loads.Load     // page loads, in the order in which they began
 	talks   map[*step][]part // sockets whose calls are told
 	drawn   map[callKey]bool // errors of theirs
 	lastEnd int              // where among the records the last step ends
@@ -67,6 +69,7 @@ func newRun(rec *record.Recording) *run {
 	r.findSteps()
 	r.expects = expectations(r)
 	r.sides = join(r.who, r.records)
+	r.loads = loads.Find(&record.Recording{Plan: r.plan, Records: r.records})
 	r.talks, r.drawn = r.parts(talks(r.who, r.sides, r.records))
 	return r
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -235,15 +234,16 @@ func (o *owner) report(err error) error {
 	if failed := o.folder.Err(); failed != nil {
 		return cmp.Or(err, failed)
 	}
-	run := o.recording()
-	var text, junit bytes.Buffer
-	if bad := errors.Join(report.Text(&text, run, report.Options{}), report.JUnit(&junit, run)); bad != nil {
+	files, bad := report.Files(o.recording())
+	if bad != nil {
 		return errors.Join(err, bad)
 	}
-	if bad := o.folder.WriteFile(record.ReportFile, text.Bytes()); bad != nil {
-		return errors.Join(err, bad)
+	for _, f := range files {
+		if bad := o.folder.WriteFile(f.Name, f.Data); bad != nil {
+			return errors.Join(err, bad)
+		}
 	}
-	return errors.Join(err, o.folder.WriteFile(record.JUnitFile, junit.Bytes()))
+	return err
 }
 
 var _ runner.Observer = (*owner)(nil)

@@ -13,7 +13,7 @@ import (
 
 func (a *App) reportCommand() *cobra.Command {
 	var raw bool
-	var page string
+	var page, folder string
 	command := &cobra.Command{
 		Use:   "report RUN",
 		Short: "Tell a run again from its folder, or from its name below .scenario",
@@ -28,14 +28,23 @@ func (a *App) reportCommand() *cobra.Command {
 			}
 			look := a.look()
 			look.Raw = raw
+			if folder != "" {
+				if err := writeFiles(folder, run); err != nil {
+					return err
+				}
+			}
 			if page != "" {
 				return writePage(page, run)
+			}
+			if folder != "" {
+				return nil
 			}
 			return report.Text(a.Stdout, run, look.report())
 		},
 	}
 	command.Flags().BoolVar(&raw, "raw", false, "show requests and responses as bytes on the wire")
 	command.Flags().StringVar(&page, "html", "", "write a web page to `file` instead")
+	command.Flags().StringVar(&folder, "out", "", "write report.txt, junit.xml, har/ and waterfall/ to `folder` instead, which may be the run's own")
 	return command
 }
 
@@ -58,4 +67,31 @@ func writePage(name string, run *record.Recording) error {
 		return err
 	}
 	return errors.Join(report.HTML(file, run), file.Close())
+}
+
+// writeFiles writes all files that are made of a run to a folder, in the place of older ones. In a run folder they are the
+// run's, and go when another run takes the folder.
+func writeFiles(folder string, run *record.Recording) error {
+	files, err := report.Files(run)
+	if err != nil {
+		return err
+	}
+	_, err = os.Stat(filepath.Join(folder, record.PlanFile))
+	runs := err == nil
+	for _, f := range files {
+		if runs {
+			if err := record.Amend(folder, f.Name, f.Data); err != nil {
+				return err
+			}
+			continue
+		}
+		name := filepath.Join(folder, filepath.FromSlash(f.Name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -230,4 +230,3 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
-
