@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -178,12 +179,12 @@ func sysctls(node *topology.Node) map[string]string {
 	return s
 }
 
-// machineFiles are the parts of this machine, beside /usr, that its programs read. Of Chromium's, there is no place among
-// them for a policy of ours unless policies are left out.
+// machineFiles are the parts of this machine, beside /usr, that its programs read: neither the private keys nor Chromium's
+// policies, in whose place there may be one of ours.
 func machineFiles() []string {
-	const chromium = "/etc/chromium"
-	return append(below(chromium, chromium+"/policies"),
-		"/etc/alternatives", "/etc/ssl", "/etc/ca-certificates", "/etc/fonts", "/etc/ld.so.cache", "/etc/ld.so.conf.d",
+	const openSSL, chromium = "/etc/ssl", "/etc/chromium"
+	return append(slices.Concat(below(openSSL, openSSL+"/private"), below(chromium, chromium+"/policies")),
+		"/etc/alternatives", "/etc/ca-certificates", "/etc/fonts", "/etc/ld.so.cache", "/etc/ld.so.conf.d",
 		"/etc/chromium.d", "/etc/services", "/etc/protocols", "/etc/mime.types", "/etc/traceroute",
 	)
 }

@@ -91,19 +91,14 @@ func copyFiles(ctx context.Context, api client.APIClient, container string, file
 	return nil
 }
 
-// mountTrust gives a container of this machine's programs places for the files of trust, over those of this machine:
-// who is in a simulated network does not trust the Internet's authorities.
+// mountTrust gives a container of this machine's programs places for the files of trust, in place of what this machine has
+// there: who is in a simulated network does not trust the Internet's authorities.
 func mountTrust(h *container.HostConfig) {
-	h.Tmpfs[path.Dir(authorityFile)] = "mode=0755"
-	h.Tmpfs[policyFolder] = "mode=0755"
-	if at := path.Dir(systemRoots); isFolder(at) {
-		h.Tmpfs[at] = "mode=0755"
+	for _, name := range []string{authorityFile, systemRoots, policyFolder + "/"} {
+		folder := path.Dir(name)
+		h.Binds = slices.DeleteFunc(h.Binds, func(bind string) bool { return strings.HasPrefix(bind, folder+":") })
+		h.Tmpfs[folder] = "mode=0755"
 	}
-}
-
-func isFolder(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && info.IsDir()
 }
 
 // below lists what is in a folder of this machine, but for one entry.
@@ -115,5 +110,5 @@ func below(folder, but string) []string {
 			names = append(names, name)
 		}
 	}
-	return slices.Clip(names)
+	return names
 }
