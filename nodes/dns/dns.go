@@ -1,4 +1,4 @@
-// Package dns is the role of a name server: authoritative for zones, recursive, or both (package dnsd does the work).
+// Package dns is the role of a name server: authoritative for zones, recursive, or both, in the clear and encrypted (package dnsd does the work).
 package dns
 
 import (
@@ -28,20 +28,24 @@ const defaultTTL = 5 * time.Minute
 // Kind describes the role.
 func Kind() role.Kind {
 	return role.Kind{
-		Name:    Name,
-		Doc:     "Answers DNS questions: for the zones that it serves, and where it is recursive for every name.",
-		Options: Options{},
-		New:     newServer,
+		Name:        Name,
+		Doc:         "Answers DNS questions: for the zones that it serves, and where it is recursive for every name.",
+		Options:     Options{},
+		Certificate: certificate,
+		New:         newServer,
 	}
 }
 
 // Options are what a plan says of a name server.
 type Options struct {
-	Zones     map[string]Zone `json:"zones,omitempty" jsonschema_description:"The zones that it is authoritative for, by name."`
-	Recursive bool            `json:"recursive,omitempty" jsonschema_description:"Find answers for its clients by asking other servers, from the root down."`
-	Hints     []string        `json:"hints,omitempty" jsonschema_description:"Where recursion starts: NS records of the root and the addresses of its servers, as master file lines with absolute names."`
-	Listen    []string        `json:"listen,omitempty" jsonschema_description:"Where it listens, over UDP and TCP: IP:port, IP or :port. Default: every address of the node, port 53."`
-	Ignore    []string        `json:"ignore,omitempty" jsonschema_description:"Names that it leaves without an answer, as if it were not there; names below them too."`
+	Zones       map[string]Zone `json:"zones,omitempty" jsonschema_description:"The zones that it is authoritative for, by name."`
+	Recursive   bool            `json:"recursive,omitempty" jsonschema_description:"Find answers for its clients by asking other servers, from the root down."`
+	Hints       []string        `json:"hints,omitempty" jsonschema_description:"Where recursion starts: NS records of the root and the addresses of its servers, as master file lines with absolute names."`
+	Listen      []string        `json:"listen,omitempty" jsonschema_description:"Where it listens, over UDP and TCP: IP:port, IP or :port. Default: every address of the node, port 53."`
+	TLS         Encrypted       `json:"tls,omitempty" jsonschema_description:"Also answer over TLS (RFC 7858), on port 853: true, or {listen: …}."`
+	HTTPS       Encrypted       `json:"https,omitempty" jsonschema_description:"Also answer over HTTPS (RFC 8484), on port 443 at /dns-query: true, or {listen: …}."`
+	Certificate role.Flaw       `json:"certificate,omitempty" jsonschema_description:"What is wrong with the certificate of tls and https, on purpose." jsonschema:"enum=expired,enum=not-yet-valid,enum=wrong-name,enum=self-signed,enum=untrusted"`
+	Ignore      []string        `json:"ignore,omitempty" jsonschema_description:"Names that it leaves without an answer, as if it were not there; names below them too."`
 }
 
 // Zone is the data of one zone.
@@ -96,13 +100,22 @@ func (o Options) read() (dnsd.Options, error) {
 			errs = append(errs, err)
 		}
 	}
+	overTLS, err := o.TLS.addresses(dnsd.TLSPort)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("tls: %w", err))
+	}
+	overHTTPS, err := o.HTTPS.addresses(dnsd.HTTPSPort)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("https: %w", err))
+	}
+	errs = append(errs, o.checkFlaw())
 	for _, name := range o.Ignore {
 		if _, ok := dns.IsDomainName(name); !ok {
 			errs = append(errs, fmt.Errorf("ignore %q: not a domain name", name))
 		}
 	}
 	return dnsd.Options{
-		Zones: set, Recursive: o.Recursive, Hints: hints, Listen: o.Listen, Ignore: o.Ignore,
+		Zones: set, Recursive: o.Recursive, Hints: hints, Listen: o.Listen, Ignore: o.Ignore, TLS: overTLS, HTTPS: overHTTPS,
 	}, errors.Join(errs...)
 }
 
