@@ -35,6 +35,18 @@ func (s Service) Protocols() []string {
 	return append(slices.Clip(s.ALPN), usual)
 }
 
+// Services are the HTTPS records of a response that can be used here, best first; an alias has the priority 0.
+func Services(response *dns.Msg) []Service {
+	var services []Service
+	for _, rr := range httpsRecords(response) {
+		if s, ok := service(rr); ok {
+			services = append(services, s)
+		}
+	}
+	slices.SortStableFunc(services, func(a, b Service) int { return cmp.Compare(a.Priority, b.Priority) })
+	return services
+}
+
 // services asks for the name's HTTPS records, and follows those that are aliases.
 func (r round) services(ctx context.Context) Part {
 	part := Part{Name: r.name, Type: dns.TypeHTTPS, Cached: true}
@@ -51,7 +63,8 @@ func (r round) services(ctx context.Context) Part {
 		}
 		var records []*dns.SVCB
 		if err == nil {
-			records = part.takeServices(response)
+			part.take(response)
+			records = httpsRecords(response)
 		}
 		alias := slices.IndexFunc(records, func(rr *dns.SVCB) bool { return rr.Priority == 0 })
 		switch {
@@ -62,7 +75,10 @@ func (r round) services(ctx context.Context) Part {
 			part.Services = []Service{{Target: name}}
 			return part
 		case alias < 0:
-			return r.offered(part, records)
+			if part.Services = Services(response); len(part.Services) == 0 {
+				part.Err = &Error{Name: r.called(), Err: errors.New("its HTTPS records ask for what is not known here")}
+			}
+			return part
 		case records[alias].Target == ".":
 			part.Err = r.resolver.noData(r.called()) // section 2.5.1: the service does not exist
 			return part
@@ -74,9 +90,7 @@ func (r round) services(ctx context.Context) Part {
 	return part
 }
 
-// takeServices returns the HTTPS records of a response.
-func (p *Part) takeServices(response *dns.Msg) []*dns.SVCB {
-	p.take(response)
+func httpsRecords(response *dns.Msg) []*dns.SVCB {
 	var records []*dns.SVCB
 	for _, rr := range response.Answer {
 		if https, ok := rr.(*dns.HTTPS); ok {
@@ -86,24 +100,13 @@ func (p *Part) takeServices(response *dns.Msg) []*dns.SVCB {
 	return records
 }
 
-// offered fills in the services of records in service mode that we can use, best first.
-func (r round) offered(part Part, records []*dns.SVCB) Part {
-	for _, rr := range records {
-		if s, ok := service(rr); ok {
-			part.Services = append(part.Services, s)
-		}
-	}
-	if len(part.Services) == 0 {
-		part.Err = &Error{Name: r.called(), Err: errors.New("its HTTPS records ask for what is not known here")}
-	}
-	slices.SortStableFunc(part.Services, func(a, b Service) int { return cmp.Compare(a.Priority, b.Priority) })
-	return part
-}
-
-// service reads a record in service mode; false where it makes something mandatory that is not known here, or contradicts
+// service reads a record; false where it makes something mandatory that is not known here, or contradicts
 // itself (section 8).
 func service(rr *dns.SVCB) (Service, bool) {
 	s := Service{Priority: rr.Priority, Target: rr.Target}
+	if s.Priority == 0 {
+		return s, true // section 2.4.2: parameters are ignored
+	}
 	if s.Target == "." {
 		s.Target = rr.Hdr.Name // section 2.5.2
 	}

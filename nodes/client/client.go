@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -23,8 +24,10 @@ import (
 	"scenario/nodes/role"
 )
 
-// Options has nothing yet: the role is the same on every node.
-type Options struct{}
+// Options are what a plan says of a node's client programs.
+type Options struct {
+	DNS stub.Transport `json:"dns,omitempty" jsonschema_description:"how the resolver is asked: plain (UDP and TCP), tls (RFC 7858) or https (RFC 8484); default: plain" jsonschema:"enum=plain,enum=tls,enum=https"`
+}
 
 // Kind describes the role.
 func Kind() role.Kind {
@@ -49,10 +52,16 @@ func Kind() role.Kind {
 			{Name: "reset", Doc: "Break a connection off, as when its program crashes: the other end gets a reset.", Args: ResetArgs{}, Short: "socket", Result: CloseResult{}},
 		}, fileActions()...),
 		New: func(options json.RawMessage) (role.Role, error) {
-			if err := strict(options, &Options{}); err != nil {
+			o := Options{DNS: stub.Plain}
+			if err := strict(options, &o); err != nil {
 				return nil, fmt.Errorf("options: %w", err)
 			}
-			return &client{resolver: func(h host.Host) resolver { return stub.New(h) }}, nil
+			if o.DNS != stub.Plain && o.DNS != stub.TLS && o.DNS != stub.HTTPS {
+				return nil, fmt.Errorf("options: dns is plain, tls or https, not %q", o.DNS)
+			}
+			return &client{transport: o.DNS, resolver: func(h host.Host, transport stub.Transport) resolver {
+				return stub.NewWith(h, stub.Options{Transport: transport})
+			}}, nil
 		},
 	}
 }
@@ -61,22 +70,28 @@ func Kind() role.Kind {
 type resolver interface {
 	Lookup(ctx context.Context, name string) (stub.Answer, error)
 	Query(ctx context.Context, name string, qtype uint16) (*dns.Msg, error)
+	Close()
 }
 
 type client struct {
-	resolver func(host.Host) resolver
-	names    resolver // from the start of Serve
-	sockets  sockets
+	resolver  func(host.Host, stub.Transport) resolver
+	transport stub.Transport // of names
+	names     resolver       // from the start of Serve
+	sockets   sockets
+
+	othersMu sync.Mutex
+	others   map[stub.Transport]resolver // of lookups that ask for another transport
 }
 
 var _ role.Actor = (*client)(nil)
 
 // Serve implements [role.Role]; there is nothing to serve. At its end it closes what steps left open.
 func (c *client) Serve(ctx context.Context, h host.Host, ready func()) error {
-	c.names = c.resolver(h)
+	c.names = c.resolver(h, c.transport)
 	ready()
 	<-ctx.Done()
 	c.sockets.end()
+	c.endLookups()
 	return nil
 }
 
@@ -84,7 +99,7 @@ func (c *client) Serve(ctx context.Context, h host.Host, ready func()) error {
 func (c *client) Do(ctx context.Context, h host.Host, action string, args json.RawMessage) (any, error) {
 	switch action {
 	case "lookup":
-		return act(args, LookupArgs{}, func(a LookupArgs) (any, error) { return c.lookup(ctx, a) })
+		return act(args, LookupArgs{}, func(a LookupArgs) (any, error) { return c.lookup(ctx, h, a) })
 	case "connect":
 		return act(args, defaultConnect(), func(a ConnectArgs) (any, error) { return c.connect(ctx, h, a) })
 	case "fetch":

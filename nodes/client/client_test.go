@@ -39,7 +39,7 @@ func inWorld(t *testing.T, test func(*testing.T, *world)) {
 		node := w.net.Host("node", "10.0.0.2")
 		node.Sink = w
 		w.host = node
-		w.role = &client{resolver: func(host.Host) resolver { return names{} }}
+		w.role = &client{transport: stub.Plain, resolver: func(host.Host, stub.Transport) resolver { return names{} }}
 		var cancel context.CancelFunc
 		w.ctx, cancel = context.WithCancel(t.Context())
 		ready := make(chan struct{})
@@ -128,6 +128,8 @@ func (names) Lookup(_ context.Context, name string) (stub.Answer, error) {
 	}
 	return stub.Answer{Addrs: addrs}, nil
 }
+
+func (names) Close() {}
 
 func (names) Query(context.Context, string, uint16) (*dns.Msg, error) {
 	return nil, errors.New("not asked for here")
