@@ -74,22 +74,18 @@ func (r round) run(ctx context.Context, kinds []uint16) (failed []Part, found bo
 			left--
 		}
 		found = found || p.Err == nil
+		failed = append(failed, p)
 		switch {
 		case found || left == 0 && r.only:
-			for _, p := range append(failed, p) {
+			for _, p := range failed {
 				r.deliver(p)
 			}
 			failed = nil
 		case left == 0:
 			cancel() // a service without addresses is not waited for: another name may have them
-			fallthrough
-		default:
-			if p.Type != dns.TypeHTTPS {
-				failed = append(failed, p)
-			}
 		}
 	}
-	return failed, found
+	return slices.DeleteFunc(failed, func(p Part) bool { return p.Type == dns.TypeHTTPS }), found
 }
 
 // addresses asks for one type of address.
