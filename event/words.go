@@ -268,6 +268,14 @@ type HTTPResponse struct {
 	Truncated   int64   `json:"truncated,omitempty"`
 }
 
+// HTTPSummary sums up the requests that a server answered beyond those of a second that it tells of in full.
+type HTTPSummary struct {
+	Requests int64    `json:"requests"`
+	Statuses []string `json:"statuses,omitempty"` // "200: 4711": how many responses had it
+	Bytes    int64    `json:"bytes"`              // of the responses
+	Duration float64  `json:"duration_s"`         // since the first request of that second
+}
+
 // TLSHandshake says that the ends of a connection agreed on encryption, or why they did not (RFC 8446).
 type TLSHandshake struct {
 	Side       string   `json:"side"`
@@ -553,6 +561,7 @@ func (SocketError) Word() string    { return "socket.error" }
 func (SocketClose) Word() string    { return "socket.close" }
 func (HTTPRequest) Word() string    { return "http.request" }
 func (HTTPResponse) Word() string   { return "http.response" }
+func (HTTPSummary) Word() string    { return "http.summary" }
 func (TLSHandshake) Word() string   { return "tls.handshake" }
 func (HTTP2Frame) Word() string     { return "http2.frame" }
 func (HTTPFetch) Word() string      { return "http.fetch" }
@@ -584,7 +593,7 @@ func Words() []Event {
 		DNSQuery{}, DNSAnswer{},
 		SocketCreate{}, SocketBind{}, SocketListen{}, SocketAccept{}, SocketConnect{},
 		SocketSend{}, SocketRecv{}, SocketShutdown{}, SocketError{}, SocketClose{},
-		TLSHandshake{}, HTTPRequest{}, HTTPResponse{}, HTTP2Frame{}, HTTPFetch{}, HTTPCache{}, CORSCheck{}, PageBlock{}, URLUpgrade{},
+		TLSHandshake{}, HTTPRequest{}, HTTPResponse{}, HTTPSummary{}, HTTP2Frame{}, HTTPFetch{}, HTTPCache{}, CORSCheck{}, PageBlock{}, URLUpgrade{},
 		WSOpen{}, WSFrame{}, WSClose{}, HTMLAsset{}, PageMilestone{}, PageLoad{},
 		CookieStore{}, CookieSend{}, CookieBlock{},
 		ChatJoin{}, ChatMessage{}, ChatLeave{},

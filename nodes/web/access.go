@@ -56,12 +56,12 @@ func (Range) JSONSchema() *jsonschema.Schema {
 type access struct {
 	mu     sync.Mutex
 	banned []Range // sorted, each once
-	live   map[*conn]struct{}
+	live   map[*link]struct{}
 	open   sync.WaitGroup // counts live
 }
 
 func newAccess(deny []Range) *access {
-	a := &access{live: make(map[*conn]struct{})}
+	a := &access{live: make(map[*link]struct{})}
 	for _, r := range deny {
 		a.banned = insert(a.banned, r)
 	}
@@ -69,7 +69,7 @@ func newAccess(deny []Range) *access {
 }
 
 // admit counts c among the live connections and returns the rule that bans its client, if there is one.
-func (a *access) admit(c *conn) (Range, bool) {
+func (a *access) admit(c *link) (Range, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.live[c] = struct{}{}
@@ -82,7 +82,7 @@ func (a *access) admit(c *conn) (Range, bool) {
 }
 
 // leave is called when c has been closed.
-func (a *access) leave(c *conn) {
+func (a *access) leave(c *link) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.live, c)
@@ -95,7 +95,7 @@ func (a *access) ban(r Range) []Range {
 	a.banned = insert(a.banned, r)
 	banned := slices.Clone(a.banned)
 	a.mu.Unlock()
-	a.abort("denied", func(c *conn) bool { return r.prefix.Contains(c.address.WithZone("")) })
+	a.abort("denied", func(c *link) bool { return r.prefix.Contains(c.address.WithZone("")) })
 	return banned
 }
 
@@ -112,16 +112,16 @@ func (a *access) unban(r Range) ([]Range, error) {
 }
 
 // abort ends the live connections that it is to, in the order in which they were accepted.
-func (a *access) abort(reason string, which func(*conn) bool) {
+func (a *access) abort(reason string, which func(*link) bool) {
 	a.mu.Lock()
-	var ending []*conn
+	var ending []*link
 	for c := range a.live {
 		if which(c) {
 			ending = append(ending, c)
 		}
 	}
 	a.mu.Unlock()
-	slices.SortFunc(ending, func(x, y *conn) int { return int(x.number - y.number) })
+	slices.SortFunc(ending, func(x, y *link) int { return int(x.number - y.number) })
 	for _, c := range ending {
 		c.abort(reason)
 	}

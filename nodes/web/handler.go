@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -26,9 +28,15 @@ const (
 
 // handler answers requests.
 type handler struct {
-	log    *slog.Logger
-	server string
-	sites  map[string]*site // by host name; "": of every other name
+	log     *slog.Logger
+	options Options
+	sites   map[string]*site // by host name; "": of every other name
+	data    *database        // nil: there is nothing to keep
+	upgrade func(http.ResponseWriter, *conn)
+	usual   Path     // of what nothing is said
+	tlsPort string   // where plain HTTP is redirected to; empty: it is not
+	hsts    []string // the Strict-Transport-Security field of what is encrypted
+	server  []string // the Server field
 
 	mu     sync.Mutex
 	source rand.Source
@@ -36,57 +44,189 @@ type handler struct {
 
 type connKey struct{}
 
+// peer is the connection that a request came over.
+type peer struct {
+	*link
+	http1 *conn                // nil: it speaks HTTP/2
+	state *tls.ConnectionState // nil: there is no TLS
+}
+
+func newHandler(log *slog.Logger, o Options, sites map[string]*site, source rand.Source) *handler {
+	h := &handler{log: log, options: o, sites: sites, source: source}
+	if o.Server != "" {
+		h.server = []string{o.Server}
+	}
+	if !o.TLS.On {
+		return h
+	}
+	if age := time.Duration(o.TLS.HSTS); age > 0 {
+		h.hsts = []string{fmt.Sprintf("max-age=%d", int(age.Seconds()))}
+	}
+	if o.TLS.Redirect {
+		_, h.tlsPort, _ = net.SplitHostPort(o.TLS.Listen[0]) // check has read it
+	}
+	return h
+}
+
 // ServeHTTP answers one request and has its connection tell of it. The body is read before anything is answered: so the
 // log shows a request whole, and templates have its form.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := r.Context().Value(connKey{}).(*conn)
-	c.expect()
+	p := r.Context().Value(connKey{}).(*peer)
+	c := p.http1
+	if c != nil && c.other {
+		if h.options.H2C {
+			h.upgrade(w, c)
+			return
+		}
+		sendPage(w, r, http.StatusHTTPVersionNotSupported)
+		return
+	}
+	r.TLS = p.state
+	told := c != nil && c.expect()
 	err := readBody(w, r)
-	c.receive()
-
-	if h.server != "" {
-		w.Header().Set("Server", h.server)
+	if told {
+		if wrong := c.receive(); wrong != "" && err == nil {
+			err = errors.New(wrong)
+		}
 	}
-	if err != nil {
-		w.Header().Set("Connection", "close")
+	header := w.Header()
+	if h.server != nil {
+		header["Server"] = h.server
+	}
+	if h.hsts != nil && p.state != nil {
+		header["Strict-Transport-Security"] = h.hsts
+	}
+	if err != nil || h.ambiguous(c, r) {
+		header.Set("Connection", "close")
+	}
+	switch {
+	case err != nil:
 		sendPage(w, r, bodyStatus(err))
-		return
-	}
-	if r.RequestURI == "*" {
-		w.Header().Set("Allow", pageMethods)
+	case r.Method == http.MethodTrace || r.Method == http.MethodConnect:
+		// TRACE shows scripts what they must not see (RFC 9110, section 9.3.8); CONNECT is for proxies.
+		header.Set("Connection", "close")
+		header.Set("Allow", pageMethods)
+		sendPage(w, r, http.StatusMethodNotAllowed)
+	case h.tlsPort != "" && p.state == nil:
+		h.redirect(w, r)
+	case r.RequestURI == "*" && r.Method == http.MethodOptions:
+		header.Set("Allow", pageMethods)
 		send(w, r, http.StatusOK, "", nil)
-		return
-	}
-	if err := h.answer(c.ctx, w, r); err != nil {
-		h.log.Error("page failed", "url", r.RequestURI, "error", err)
+	default:
+		if err := h.answer(p, w, r); err != nil {
+			h.log.Error("page failed", "url", r.RequestURI, "error", err)
+		}
 	}
 }
 
-// answer does for the request's path what its site does for it. The context ends with the connection.
-func (h *handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+// ambiguous says that a request has both a Transfer-Encoding and a Content-Length: the former counts, and behind the response
+// the connection is closed (RFC 9112, section 6.3). net/http takes the latter away.
+func (h *handler) ambiguous(c *conn, r *http.Request) bool {
+	return c != nil && len(r.TransferEncoding) > 0 && c.now != nil && c.now.ambiguous
+}
+
+// answer does for the request's path what its site does for it.
+func (h *handler) answer(from *peer, w http.ResponseWriter, r *http.Request) error {
 	s := h.siteOf(r.Host)
 	p := s.behaviour(r.URL.Path)
+	if p == nil {
+		p = &h.usual
+		if f := s.files[r.URL.Path]; f != nil && f.page == nil && len(s.cookies) == 0 {
+			return h.file(from, w, r, s, p) // the shortest way to what most requests are for
+		}
+	}
+	ctx := from.ctx
+	if len(p.EarlyHints) > 0 {
+		w.Header()["Link"] = p.EarlyHints
+		w.WriteHeader(http.StatusEarlyHints)
+	}
 	pause(ctx, time.Duration(p.Delay))
+	if p.CORS != nil && p.CORS.allow(w, r) {
+		return nil
+	}
 	for name, value := range p.Headers {
 		w.Header().Set(name, value)
 	}
-	h.setCookies(w, r, slices.Concat(s.cookies, p.Cookies))
+	h.caching(w.Header(), p)
+	h.setCookies(w, r, s.cookies)
+	h.setCookies(w, r, p.Cookies)
 	if p.Close {
 		w.Header().Set("Connection", "close")
+	}
+	if p.Ranges == "none" {
+		r.Header.Del("Range")
+	}
+	if p.bad() {
+		return h.misbehave(from, w, r, s, p)
+	}
+	if p.Rate > 0 {
+		w = &throttle{ResponseWriter: w, ctx: ctx, rate: int(p.Rate)}
+	}
+	if len(p.Trailers) > 0 {
+		w = &trailing{ResponseWriter: w, names: p.Trailers}
+		defer w.(*trailing).end()
+	}
+	if offered := p.codings(); len(offered) > 0 && (p.ChunkDelay > 0 || p.produced(s, r)) {
+		c := &compressor{ResponseWriter: w, request: r, offered: offered}
+		w = c
+		// A client that is gone is told of by its connection.
+		defer func() { _ = c.close() }()
 	}
 	if p.ChunkDelay > 0 {
 		w = &slowWriter{ResponseWriter: w, ctx: ctx, size: p.ChunkSize, delay: time.Duration(p.ChunkDelay)}
 	}
+	return h.content(from, w, r, s, p)
+}
+
+// codings are the content codings that are offered for the path.
+func (p *Path) codings() []string {
+	if p.Compress == nil {
+		return codings()
+	}
+	return *p.Compress
+}
+
+// produced says that the response is made for the request, so that it is compressed then.
+func (p *Path) produced(s *site, r *http.Request) bool {
+	if p.Status != 0 || p.Body != "" || p.Echo != "" || p.Comments != "" || p.Settings != nil {
+		return true
+	}
+	f, _ := s.find(r.URL.Path)
+	return f != nil && f.page != nil
+}
+
+// content answers with what the path holds.
+func (h *handler) content(from *peer, w http.ResponseWriter, r *http.Request, s *site, p *Path) error {
+	if len(p.Methods) > 0 && !slices.Contains(p.Methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(p.Methods, ", "))
+		sendPage(w, r, http.StatusMethodNotAllowed)
+		return nil
+	}
+	if p.Require != "" && !h.admit(w, r, s, p) {
+		return nil
+	}
 	switch {
+	case p.Endless != "":
+		endless(from.ctx, w, r, p)
+	case p.Login != nil && r.Method == http.MethodPost:
+		h.login(from, w, r, s, p)
+	case p.Logout != nil:
+		h.logout(w, r, p)
+	case p.Settings != nil:
+		h.settings(w, r, p)
+	case p.Comments != "":
+		return h.comments(w, r, s, p)
 	case p.Location != "":
 		w.Header().Set("Location", p.Location)
 		sendStatus(w, r, cmp.Or(p.Status, http.StatusFound), p.Body)
-	case p.EchoAddress:
-		send(w, r, http.StatusOK, "text/plain; charset=utf-8", []byte(clientOf(r)+"\n"))
+	case p.EchoAddress || p.Echo != "":
+		echo(w, r, p.Echo)
 	case p.Status != 0 || p.Body != "":
 		sendStatus(w, r, cmp.Or(p.Status, http.StatusOK), p.Body)
+	case p.Size > 0:
+		serveSize(w, r, int64(p.Size))
 	default:
-		return h.file(w, r, s)
+		return h.file(from, w, r, s, p)
 	}
 	return nil
 }
@@ -96,8 +236,14 @@ const (
 	pageMethods = "GET, HEAD, POST"
 )
 
+// known says that a method is one that the server knows of, whether or not a path has it (RFC 9110, section 15.6.2; RFC
+// 5789; RFC 10008).
+func known(method string) bool {
+	return slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY"}, method)
+}
+
 // file answers with the site's file for the request's path.
-func (h *handler) file(w http.ResponseWriter, r *http.Request, s *site) error {
+func (h *handler) file(from *peer, w http.ResponseWriter, r *http.Request, s *site, p *Path) error {
 	f, folder := s.find(r.URL.Path)
 	status := http.StatusOK
 	switch {
@@ -111,6 +257,10 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, s *site) error {
 			return nil
 		}
 	}
+	if status == http.StatusOK && f.page == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		f.serve(w, r, p)
+		return nil
+	}
 	allow := fileMethods
 	if f.page != nil {
 		allow = pageMethods
@@ -118,11 +268,16 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, s *site) error {
 	switch {
 	case status == http.StatusOK && !slices.Contains(strings.Split(allow, ", "), r.Method):
 		w.Header().Set("Allow", allow)
-		sendPage(w, r, http.StatusMethodNotAllowed)
+		switch {
+		case r.Method == http.MethodOptions:
+			send(w, r, http.StatusOK, "", nil)
+		case !known(r.Method):
+			sendPage(w, r, http.StatusNotImplemented)
+		default:
+			sendPage(w, r, http.StatusMethodNotAllowed)
+		}
 	case f.page != nil:
-		return f.make(w, r, status, h.random)
-	case status == http.StatusOK:
-		f.serve(w, r)
+		return h.make(from, w, r, f, status, p)
 	default:
 		send(w, r, status, f.contentType, f.body)
 	}
@@ -131,6 +286,9 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, s *site) error {
 
 // siteOf returns the site of a Host field.
 func (h *handler) siteOf(host string) *site {
+	if len(h.sites) == 1 {
+		return h.sites[""]
+	}
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -194,18 +352,6 @@ func bodyStatus(err error) int {
 	return http.StatusBadRequest
 }
 
-// sendStatus answers with a status and a body of the scenario's, or a page that names the status.
-func sendStatus(w http.ResponseWriter, r *http.Request, status int, body string) {
-	switch {
-	case body != "":
-		send(w, r, status, http.DetectContentType([]byte(body)), []byte(body))
-	case status < 300 || status == http.StatusNotModified:
-		send(w, r, status, "", nil)
-	default:
-		sendPage(w, r, status)
-	}
-}
-
 // clientOf is the client's IP address, as the server sees it.
 func clientOf(r *http.Request) string {
 	client, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -227,38 +373,4 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 		panic(http.ErrAbortHandler)
 	}
-}
-
-// slowWriter sends a body in chunks (RFC 9112, section 7.1) with a pause between them.
-type slowWriter struct {
-	http.ResponseWriter
-	ctx   context.Context // ends with the connection
-	size  int             // bytes of a chunk
-	delay time.Duration
-	begun bool
-}
-
-func (s *slowWriter) WriteHeader(status int) {
-	s.Header().Del("Content-Length")
-	s.ResponseWriter.WriteHeader(status)
-}
-
-func (s *slowWriter) Write(p []byte) (int, error) {
-	const defaultSize = 512
-	written := 0
-	for chunk := range slices.Chunk(p, cmp.Or(s.size, defaultSize)) {
-		if s.begun {
-			pause(s.ctx, s.delay)
-		}
-		s.begun = true
-		n, err := s.ResponseWriter.Write(chunk)
-		written += n
-		if err == nil {
-			err = http.NewResponseController(s.ResponseWriter).Flush()
-		}
-		if err != nil {
-			return written, err
-		}
-	}
-	return written, nil
 }

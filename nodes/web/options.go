@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/invopop/jsonschema"
-	"golang.org/x/net/http/httpguts"
 
 	"scenario/nodes/role"
 )
@@ -31,42 +29,16 @@ type Options struct {
 	Paths       map[string]Path   `json:"paths,omitempty" jsonschema_description:"what the server does for a path, or for all that begin like one that ends in *"`
 	Server      string            `json:"server,omitempty" jsonschema_description:"the Server field of every response" jsonschema:"default=scenario"`
 	LogBody     int               `json:"log_body,omitempty" jsonschema_description:"how many bytes of a body the log keeps" jsonschema:"default=4096,minimum=0"`
+	LogRequests Amount            `json:"log_requests,omitempty" jsonschema_description:"how many requests, and connections, of each second are told of in full: a number, or all; those beyond are summed up in http.summary" jsonschema:"default=200"`
+	TLS         TLS               `json:"tls,omitempty" jsonschema_description:"encrypt: true, or how; beside what listen says"`
+	H2C         bool              `json:"h2c,omitempty" jsonschema_description:"speak HTTP/2 without TLS with clients that begin with it" jsonschema:"default=true"`
+	Accounts    map[string]string `json:"accounts,omitempty" jsonschema_description:"who can log in: user and password"`
 }
 
 // File is a file written in the scenario: its text, or {body, content_type}.
 type File struct {
 	Body        string `json:"body,omitempty" jsonschema_description:"what the file holds"`
 	ContentType string `json:"content_type,omitempty" jsonschema_description:"its media type; default: by the name's ending"`
-}
-
-// Path is what the server does for a path. What it leaves out is done as for any other: a path with only a delay serves
-// its file, late.
-type Path struct {
-	Delay       role.Duration     `json:"delay,omitempty" jsonschema_description:"how long the server waits before it answers"`
-	Status      int               `json:"status,omitempty" jsonschema_description:"the status code, in place of the file's" jsonschema:"minimum=200,maximum=599"`
-	Headers     map[string]string `json:"headers,omitempty" jsonschema_description:"header fields of the response"`
-	Body        string            `json:"body,omitempty" jsonschema_description:"the response's body, in place of the file"`
-	Location    string            `json:"location,omitempty" jsonschema_description:"redirect to this URL (status 302 where none is given)"`
-	Close       bool              `json:"close,omitempty" jsonschema_description:"close the connection after the response"`
-	ChunkDelay  role.Duration     `json:"chunk_delay,omitempty" jsonschema_description:"send the body in chunks and wait so long between them"`
-	ChunkSize   int               `json:"chunk_size,omitempty" jsonschema_description:"bytes of a chunk where chunk_delay is given; default 512" jsonschema:"minimum=1"`
-	EchoAddress bool              `json:"echo_address,omitempty" jsonschema_description:"answer the address that the client has for this server, as text"`
-	Cookies     []Cookie          `json:"cookies,omitempty" jsonschema_description:"cookies that the response sets"`
-}
-
-// Cookie is a cookie that a response sets (RFC 6265, section 4.1) where the request did not bring one of that name.
-type Cookie struct {
-	Name     string        `json:"name" jsonschema_description:"its name"`
-	Value    string        `json:"value,omitempty" jsonschema_description:"its value"`
-	Random   bool          `json:"random,omitempty" jsonschema_description:"a new random value for every client, in place of value"`
-	Path     string        `json:"path,omitempty" jsonschema_description:"the paths it is for" jsonschema:"default=/"`
-	Domain   string        `json:"domain,omitempty" jsonschema_description:"the domain it is for, with all below it; default: the host alone"`
-	MaxAge   role.Duration `json:"max_age,omitempty" jsonschema_description:"how long it lives; default: until the browser is closed"`
-	HTTPOnly bool          `json:"http_only,omitempty" jsonschema_description:"hidden from scripts"`
-	Secure   bool          `json:"secure,omitempty" jsonschema_description:"sent over https alone"`
-	SameSite string        `json:"same_site,omitempty" jsonschema_description:"which requests of other sites bring it" jsonschema:"enum=lax,enum=strict,enum=none"`
-	Always   bool          `json:"always,omitempty" jsonschema_description:"set it again where the request brought it"`
-	Delete   bool          `json:"delete,omitempty" jsonschema_description:"delete it where the request brought it"`
 }
 
 // Listen is where a server listens. In a file one address may stand alone.
@@ -108,7 +80,7 @@ func (File) JSONSchemaExtend(schema *jsonschema.Schema) {
 func parseOptions(text json.RawMessage) (Options, error) {
 	o := Options{
 		Listen: Listen{":80"}, KeepAlive: true, IdleTimeout: role.Duration(65 * time.Second),
-		Server: "scenario", LogBody: 4096,
+		Server: "scenario", LogBody: 4096, LogRequests: 200, H2C: true,
 	}
 	if err := strict(text, &o); err != nil {
 		return o, fmt.Errorf("options: %w", err)
@@ -126,6 +98,9 @@ func parseOptions(text json.RawMessage) (Options, error) {
 		if !strings.HasPrefix(path, "/") {
 			errs = append(errs, fmt.Errorf("files: %q does not begin with /", path))
 		}
+	}
+	if o.TLS.On {
+		errs = append(errs, o.TLS.check())
 	}
 	errs = append(errs, settings{o.Paths, o.Cookies}.check())
 	return o, errors.Join(errs...)
@@ -149,71 +124,6 @@ func (s settings) check() error {
 		errs = append(errs, cookie.check())
 	}
 	return errors.Join(errs...)
-}
-
-func (p Path) check(name string) error {
-	var errs []error
-	if !strings.HasPrefix(name, "/") || strings.Contains(strings.TrimSuffix(name, "*"), "*") {
-		errs = append(errs, errors.New("a path begins with / and has a * at its end alone"))
-	}
-	if p.Status != 0 && (p.Status < 200 || p.Status > 599) {
-		errs = append(errs, fmt.Errorf("status %d is not between 200 and 599", p.Status))
-	}
-	if p.Body != "" && (p.Status == http.StatusNoContent || p.Status == http.StatusNotModified) {
-		errs = append(errs, fmt.Errorf("a response with status %d has no body", p.Status))
-	}
-	if p.Location != "" && p.Status != 0 && p.Status/100 != 3 && p.Status != http.StatusCreated {
-		errs = append(errs, fmt.Errorf("location does not go with status %d: 301, 302, 303, 307 or 308 redirect", p.Status))
-	}
-	if p.ChunkSize < 0 || p.ChunkSize > 0 && p.ChunkDelay == 0 {
-		errs = append(errs, errors.New("chunk_size is positive and goes with chunk_delay"))
-	}
-	for _, field := range slices.Sorted(maps.Keys(p.Headers)) {
-		if !httpguts.ValidHeaderFieldName(field) || !httpguts.ValidHeaderFieldValue(p.Headers[field]) {
-			errs = append(errs, fmt.Errorf("headers: %q is no header field", field+": "+p.Headers[field]))
-		}
-	}
-	for _, cookie := range p.Cookies {
-		errs = append(errs, cookie.check())
-	}
-	return errors.Join(errs...)
-}
-
-func (c Cookie) check() error {
-	if err := c.header("").Valid(); err != nil {
-		return fmt.Errorf("cookie %q: %w", c.Name, err)
-	}
-	if age := time.Duration(c.MaxAge); age > 0 && age < time.Second {
-		return fmt.Errorf("cookie %q: max_age is at least 1s", c.Name)
-	}
-	if _, known := sameSites()[c.SameSite]; !known {
-		return fmt.Errorf("cookie %q: same_site is lax, strict or none, not %q", c.Name, c.SameSite)
-	}
-	return nil
-}
-
-// header is the cookie as net/http writes it; random is its value where it has no fixed one.
-func (c Cookie) header(random string) *http.Cookie {
-	h := &http.Cookie{
-		Name: c.Name, Value: c.Value, Path: c.Path, Domain: c.Domain, MaxAge: int(time.Duration(c.MaxAge).Seconds()),
-		HttpOnly: c.HTTPOnly, Secure: c.Secure, SameSite: sameSites()[c.SameSite],
-	}
-	if c.Random {
-		h.Value = random
-	}
-	if h.Path == "" {
-		h.Path = "/"
-	}
-	if c.Delete {
-		h.Value, h.MaxAge = "", -1
-	}
-	return h
-}
-
-func sameSites() map[string]http.SameSite {
-	return map[string]http.SameSite{
-		"": 0, "lax": http.SameSiteLaxMode, "strict": http.SameSiteStrictMode, "none": http.SameSiteNoneMode,
-	}
 }
 
 func checkListen(address string) error {

@@ -66,6 +66,7 @@ func TestOptionDefaults(t *testing.T) {
 	}
 	want := Options{
 		Listen: Listen{":80"}, KeepAlive: true, IdleTimeout: role.Duration(65 * time.Second), Server: "scenario", LogBody: 4096,
+		LogRequests: 200, H2C: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)

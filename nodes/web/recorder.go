@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"net/http"
+	"net/textproto"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -15,14 +16,16 @@ const headLimit = 64<<10 + 4096
 
 // message is one request or response as it went over the wire.
 type message struct {
-	head     []byte         // request or status line, fields and blank line; interim responses (1xx) stand before it
-	body     []byte         // the body's first bytes, chunk framing included
-	dropped  int64          // bytes of head and body that were not kept
-	size     int64          // bytes of the body's content, chunk framing left out
-	whole    bool           // the message arrived, or was written, to its end
-	at       time.Time      // of its last byte
-	request  *http.Request  // the head of a request that can be understood
-	response *http.Response // the head of a response
+	head      []byte         // request or status line, fields and blank line; interim responses (1xx) stand before it
+	body      []byte         // the body's first bytes, chunk framing included
+	dropped   int64          // bytes of head and body that were not kept
+	size      int64          // bytes of the body's content, chunk framing left out
+	whole     bool           // the message arrived, or was written, to its end
+	at        time.Time      // of its last byte
+	refused   string         // what is wrong with a request; empty: nothing
+	ambiguous bool           // a request has both a Transfer-Encoding and a Content-Length
+	request   *http.Request  // the head of a request that can be understood
+	response  *http.Response // the head of a response
 }
 
 // blank says that the message is nothing but line ends, as old clients send after a body.
@@ -60,6 +63,8 @@ type recorder struct {
 	start  int    // where the head that is arriving begins in cur.head: after blank lines and interim responses
 	line   []byte // what has arrived of a line, outside of content
 	left   int64  // bytes still to come in content and chunk
+
+	refusedHead bool // the head that is arriving has just been found to be wrong
 }
 
 // phase is the part of a message that the next byte belongs to.
@@ -75,9 +80,14 @@ const (
 	inRest // to the end of the connection: what has no framing, or cannot be understood
 )
 
-// write records bytes that went over the wire at a time.
-func (r *recorder) write(p []byte, at time.Time) {
+// write records bytes that went over the wire at a time. It returns how many of them stand before a request that is
+// refused for its head: all where there is none.
+func (r *recorder) write(p []byte, at time.Time) int {
+	all, begin := len(p), 0
 	for len(p) > 0 {
+		if r.phase == inHead && r.cur.at.IsZero() {
+			begin = all - len(p)
+		}
 		var n int
 		switch r.phase {
 		case inContent, inChunk:
@@ -102,13 +112,57 @@ func (r *recorder) write(p []byte, at time.Time) {
 			if len(r.line) > headLimit || len(r.cur.head) == headLimit {
 				r.phase, r.line = inRest, nil
 			} else if p[n-1] == '\n' {
+				r.check(r.line)
 				line := bytes.TrimSuffix(r.line[:len(r.line)-1], []byte("\r"))
 				r.line = r.line[:0]
 				r.endLine(line)
+			} else if bytes.IndexByte(p[:n-1], '\r') >= 0 {
+				r.refuse("a carriage return stands alone")
 			}
 		}
 		p = p[n:]
+		if r.refusedHead {
+			// What follows it is nobody's request: it is kept with it, as far as there is room.
+			r.refusedHead, r.phase = false, inRest
+			r.write(p, at)
+			return begin
+		}
 	}
+	return all
+}
+
+// check looks at a line, with its end, of a request.
+func (r *recorder) check(line []byte) {
+	if r.responses || r.cur.refused != "" {
+		return
+	}
+	reason := ""
+	text := bytes.TrimSuffix(line[:len(line)-1], []byte("\r"))
+	first := r.phase == inHead && r.start+len(line) == len(r.cur.head)
+	if first && len(text) == 0 {
+		return // RFC 9112, section 2.2: an empty line before a request line is ignored
+	}
+	switch reason = checkLine(line); {
+	case reason != "":
+	case first:
+		reason = checkStart(text)
+	case (r.phase == inHead || r.phase == inTrailer) && len(text) > 0:
+		reason = checkField(text)
+	case r.phase == inChunkSize:
+		reason = checkChunkSize(text)
+	case r.phase == inChunkEnd && len(text) > 0:
+		reason = "a chunk is longer than its size says"
+	}
+	r.refuse(reason)
+}
+
+// refuse notes what is wrong with the request that is arriving; empty: nothing.
+func (r *recorder) refuse(reason string) {
+	if reason == "" || r.responses || r.cur.refused != "" {
+		return
+	}
+	r.cur.refused = reason
+	r.refusedHead = r.phase == inHead
 }
 
 // keep stores bytes of the current message as far as its bounds allow.
@@ -166,12 +220,21 @@ func (r *recorder) endHead() {
 		r.endResponseHead()
 		return
 	}
+	if r.cur.refused != "" {
+		return
+	}
 	request, err := http.ReadRequest(r.head())
 	if err != nil {
 		r.phase = inRest
 		return
 	}
 	r.cur.request = request
+	fields := r.fields()
+	r.cur.ambiguous = len(fields["Transfer-Encoding"]) > 0 && len(fields["Content-Length"]) > 0
+	if reason := checkFraming(request, fields); reason != "" {
+		r.refuse(reason)
+		return
+	}
 	switch {
 	case request.ContentLength < 0:
 		r.phase = inChunkSize
@@ -180,6 +243,19 @@ func (r *recorder) endHead() {
 	default:
 		r.end()
 	}
+}
+
+// fields are those of the head that has just arrived: net/http takes those of the framing out.
+func (r *recorder) fields() http.Header {
+	reader := textproto.NewReader(r.head())
+	if _, err := reader.ReadLine(); err != nil {
+		return nil
+	}
+	fields, err := reader.ReadMIMEHeader()
+	if err != nil {
+		return nil
+	}
+	return http.Header(fields)
 }
 
 // head reads the head that has just arrived.

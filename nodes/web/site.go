@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -30,9 +32,12 @@ const (
 // site is what one host name serves.
 type site struct {
 	files    map[string]*file
-	exact    map[string]Path
-	prefixes map[string]Path // without the final *
+	exact    map[string]*Path
+	prefixes map[string]*Path // without the final *
+	longest  []string         // the prefixes, longest first
 	cookies  []Cookie
+
+	loginPath string // where people log in; empty: nowhere
 }
 
 // file is one file of a site.
@@ -42,12 +47,18 @@ type file struct {
 	tag         string             // strong entity tag
 	page        *template.Template // in place of the body: made anew for each request
 	served      atomic.Int64       // how often the page was made
+
+	compressible                     bool
+	tagField, typeField, lengthField []string // header fields' values
+
+	mu       sync.Mutex
+	variants map[string][]byte // by content coding
 }
 
 // newSite makes the site of that name, or one of nothing where there is no name, with what the scenario adds to it: that
 // stands before the site's own.
 func newSite(sites fs.FS, name string, o Options) (*site, error) {
-	s := &site{files: make(map[string]*file), exact: make(map[string]Path), prefixes: make(map[string]Path)}
+	s := &site{files: make(map[string]*file), exact: make(map[string]*Path), prefixes: make(map[string]*Path)}
 	folder, err := open(sites, name)
 	if err != nil {
 		return nil, err
@@ -68,12 +79,18 @@ func newSite(sites fs.FS, name string, o Options) (*site, error) {
 	for _, paths := range []map[string]Path{own.Paths, o.Paths} {
 		for name, p := range paths {
 			if prefix, found := strings.CutSuffix(name, "*"); found {
-				s.prefixes[prefix] = p
+				s.prefixes[prefix] = &p
 			} else {
-				s.exact[name] = p
+				s.exact[name] = &p
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.exact)) {
+		if s.exact[name].Login != nil && s.loginPath == "" {
+			s.loginPath = name
+		}
+	}
+	s.longest = slices.SortedFunc(maps.Keys(s.prefixes), func(x, y string) int { return cmp.Or(len(y)-len(x), strings.Compare(x, y)) })
 	s.cookies = slices.Concat(own.Cookies, o.Cookies)
 	return s, nil
 }
@@ -134,6 +151,8 @@ func (s *site) add(name, contentType string, body []byte) error {
 	f.contentType = cmp.Or(f.contentType, contentTypes()[path.Ext(name)], http.DetectContentType(body))
 	sum := sha256.Sum256(body)
 	f.tag = fmt.Sprintf(`"%x"`, sum[:8])
+	f.compressible = len(body) >= minCompressed && compressible(f.contentType)
+	f.tagField, f.typeField, f.lengthField = []string{f.tag}, []string{f.contentType}, []string{strconv.Itoa(len(body))}
 	s.files[path.Clean(name)] = f
 	return nil
 }
@@ -150,27 +169,111 @@ func (s *site) find(urlPath string) (f *file, redirect string) {
 	return f, redirect
 }
 
-// behaviour is what the site does for a URL's path: what is said of the path itself, else of the longest prefix.
-func (s *site) behaviour(urlPath string) Path {
+// behaviour is what the site does for a URL's path: what is said of the path itself, else of the longest prefix; nil where
+// nothing is.
+func (s *site) behaviour(urlPath string) *Path {
 	if p, found := s.exact[urlPath]; found {
 		return p
 	}
-	longest := ""
-	for _, prefix := range slices.Sorted(maps.Keys(s.prefixes)) {
-		if strings.HasPrefix(urlPath, prefix) && len(prefix) > len(longest) {
-			longest = prefix
+	for _, prefix := range s.longest {
+		if strings.HasPrefix(urlPath, prefix) {
+			return s.prefixes[prefix]
 		}
 	}
-	return s.prefixes[longest]
+	return nil
 }
 
-// serve answers with the file's content: conditional and range requests as net/http does them.
-func (f *file) serve(w http.ResponseWriter, r *http.Request) {
-	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", f.contentType)
+// conditional says that a request is about a part of a file, or depends on what the client has of it.
+func conditional(header http.Header) bool {
+	for _, name := range [...]string{"If-None-Match", "Range", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range"} {
+		if len(header[name]) > 0 {
+			return true
+		}
 	}
-	w.Header().Set("ETag", f.tag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
+	return false
+}
+
+// serve answers with the file's content, in the content coding that suits the client: conditional and range requests as
+// net/http does them.
+func (f *file) serve(w http.ResponseWriter, r *http.Request, p *Path) {
+	header := w.Header()
+	tag, body, length := f.tagField, f.body, f.lengthField
+	if p.ETag != "" {
+		tag = []string{map[string]string{"strong": f.tag, "weak": "W/" + f.tag, "none": ""}[p.ETag]}
+	}
+	if f.compressible && p.ChunkDelay == 0 {
+		if offered := p.codings(); len(offered) > 0 {
+			addVary(header, "Accept-Encoding")
+			coding, ok := negotiate(r.Header["Accept-Encoding"], offered)
+			if !ok {
+				sendPage(w, r, http.StatusNotAcceptable)
+				return
+			}
+			if coding != "" {
+				header.Set("Content-Encoding", coding)
+				body, tag = f.variant(coding), []string{variantTag(tag[0], coding)}
+				length = []string{strconv.Itoa(len(body))}
+			}
+		}
+	}
+	if len(header["Content-Type"]) == 0 {
+		header["Content-Type"] = f.typeField
+	}
+	if tag[0] != "" {
+		header["Etag"] = tag
+	}
+	var changed time.Time
+	if p.LastModified != "" {
+		changed, _ = modified(p.LastModified, time.Now()) // check has read it
+		header.Set("Last-Modified", changed.UTC().Format(http.TimeFormat))
+	}
+	if conditional(r.Header) {
+		if p.Ranges != "" {
+			w = ranging{w, p.Ranges}
+		}
+		http.ServeContent(w, r, "", changed, bytes.NewReader(body))
+		return
+	}
+	header["Accept-Ranges"], header["Content-Length"] = acceptRanges(p), length
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		// A client that is gone is told of by its connection.
+		_, _ = w.Write(body)
+	}
+}
+
+func acceptRanges(p *Path) []string {
+	if p.Ranges != "" {
+		return []string{p.Ranges}
+	}
+	return []string{"bytes"}
+}
+
+// ranging says in a response what units of ranges there are.
+type ranging struct {
+	http.ResponseWriter
+	units string
+}
+
+// WriteHeader begins the response.
+func (w ranging) WriteHeader(status int) {
+	if w.Header().Get("Accept-Ranges") != "" {
+		w.Header().Set("Accept-Ranges", w.units)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// variant is the file's content in a content coding. It is compressed once.
+func (f *file) variant(coding string) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.variants == nil {
+		f.variants = make(map[string][]byte)
+	}
+	if f.variants[coding] == nil {
+		f.variants[coding] = compressed(coding, f.body)
+	}
+	return f.variants[coding]
 }
 
 // contentTypes are media types by a name's ending. The machine's own table is not asked: it is another on every machine.
@@ -181,26 +284,5 @@ func contentTypes() map[string]string {
 		".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".svg": "image/svg+xml", ".webp": "image/webp",
 		".ico": "image/x-icon", ".woff2": "font/woff2", ".woff": "font/woff", ".ttf": "font/ttf",
 		".mp4": "video/mp4", ".webm": "video/webm", ".mp3": "audio/mpeg", ".pdf": "application/pdf", ".wasm": "application/wasm",
-	}
-}
-
-// sendPage answers with a small page that names the status.
-func sendPage(w http.ResponseWriter, r *http.Request, status int) {
-	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	send(w, r, status, "text/html; charset=utf-8", []byte("<!doctype html>\n<title>"+text+"</title>\n<h1>"+text+"</h1>\n"))
-}
-
-// send answers with a body.
-func send(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
-	if len(body) > 0 && w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", contentType)
-	}
-	if status != http.StatusNoContent && status != http.StatusNotModified {
-		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-	}
-	w.WriteHeader(status)
-	if len(body) > 0 && r.Method != http.MethodHead {
-		// A client that is gone is told of by its connection.
-		_, _ = w.Write(body)
 	}
 }

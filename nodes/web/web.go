@@ -39,7 +39,8 @@ func Kind(sites fs.FS) role.Kind {
 			{Name: actionBan, Doc: "Turn a client away from now on: its connections are closed.", Args: Client{}, Short: "address", Result: Banned{}},
 			{Name: actionUnban, Doc: "Let a banned client in again.", Args: Client{}, Short: "address", Result: Banned{}},
 		},
-		New: func(options json.RawMessage) (role.Role, error) { return newServer(sites, options) },
+		Certificate: certificate,
+		New:         func(options json.RawMessage) (role.Role, error) { return newServer(sites, options) },
 	}
 }
 
@@ -62,6 +63,8 @@ type server struct {
 	options Options
 	sites   map[string]*site // by host name; "": of every other name
 	access  *access
+
+	accepted atomic.Int64 // connections of all listeners
 }
 
 var (
@@ -87,35 +90,64 @@ func newServer(sites fs.FS, options json.RawMessage) (*server, error) {
 	return s, nil
 }
 
+// running is a server between the beginning of Serve and its end.
+type running struct {
+	*server
+	host    host.Host
+	web     *http.Server
+	handler *handler
+	budget  *allowance // of requests
+	conns   *allowance // of connections
+}
+
 // Serve listens and answers until ctx ends.
-func (s *server) Serve(ctx context.Context, h host.Host, ready func()) error {
-	listeners, err := s.listen(ctx, h)
+func (s *server) Serve(ctx context.Context, h host.Host, ready func()) (err error) {
+	r := &running{server: s, host: h, budget: s.allowance(ctx, h), conns: s.allowance(ctx, h)}
+	r.handler = newHandler(h.Log(), s.options, s.sites, h.Rand())
+	r.handler.upgrade = r.upgrade
+	defer r.budget.stop()
+	if s.keeps() {
+		data, err := openDatabase(h)
+		if err != nil {
+			return err
+		}
+		r.handler.data = data
+		defer func() { err = errors.Join(err, data.close()) }()
+	}
+	var encryption *secured
+	if s.options.TLS.On {
+		config, err := s.options.TLS.config(h)
+		if err != nil {
+			return err
+		}
+		encryption = newSecured(config, r)
+	}
+	listeners, err := r.listen(ctx, s.options.Listen)
 	if err != nil {
 		return err
 	}
-	web := &http.Server{
-		Handler:                      &handler{log: h.Log(), server: s.options.Server, sites: s.sites, source: h.Rand()},
-		DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout:            headTimeout,
-		IdleTimeout:                  time.Duration(s.options.IdleTimeout),
-		MaxHeaderBytes:               64 << 10,
-		ErrorLog:                     slog.NewLogLogger(h.Log().Handler(), slog.LevelWarn),
-		BaseContext:                  func(net.Listener) context.Context { return ctx },
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
-		},
-		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateIdle {
-				c.(*conn).answered()
-			}
-		},
+	plain := listeners
+	if encryption != nil {
+		secure, err := r.listen(ctx, s.options.TLS.Listen)
+		if err != nil {
+			closeAll(ctx, h.Log(), listeners)
+			return err
+		}
+		listeners = slices.Concat(plain, secure)
 	}
-	web.SetKeepAlivesEnabled(s.options.KeepAlive)
+	r.web = r.http(ctx)
 
-	failed := make(chan error, len(listeners))
+	failed := make(chan error, len(listeners)+1)
 	var serving sync.WaitGroup
-	for _, l := range listeners {
-		serving.Go(func() { failed <- web.Serve(l) })
+	for i, l := range listeners {
+		if i < len(plain) {
+			serving.Go(func() { failed <- r.web.Serve(l) })
+		} else {
+			serving.Go(func() { failed <- encryption.serve(l) })
+		}
+	}
+	if encryption != nil {
+		serving.Go(func() { failed <- r.web.Serve(encryption) })
 	}
 	ready()
 	select {
@@ -126,17 +158,71 @@ func (s *server) Serve(ctx context.Context, h host.Host, ready func()) error {
 	}
 	// Not web.Close: it closes connections in no order, from another goroutine than tells of them.
 	closeAll(ctx, h.Log(), listeners)
+	if encryption != nil {
+		encryption.stop()
+	}
 	serving.Wait()
-	s.access.abort(serverStops, func(*conn) bool { return true })
+	s.access.abort(serverStops, func(*link) bool { return true })
 	s.access.open.Wait()
+	if encryption != nil {
+		encryption.work.Wait()
+	}
 	return err
 }
 
+// keeps says that there is something to keep: accounts, and whatever is said by who has one, or comments.
+func (s *server) keeps() bool {
+	for _, site := range s.sites {
+		for _, paths := range []map[string]*Path{site.exact, site.prefixes} {
+			for _, p := range paths {
+				if p.Comments != "" || p.Login != nil || p.Logout != nil || p.Settings != nil || p.Require == "login" {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// allowance is of what the options say.
+func (s *server) allowance(ctx context.Context, h host.Host) *allowance {
+	return &allowance{ctx: ctx, log: h.Log(), limit: int(s.options.LogRequests)}
+}
+
+// http is net/http's part of the server: HTTP/1 on whatever connection.
+func (r *running) http(ctx context.Context) *http.Server {
+	web := &http.Server{
+		Handler:                      r.handler,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            headTimeout,
+		IdleTimeout:                  time.Duration(r.options.IdleTimeout),
+		MaxHeaderBytes:               64 << 10,
+		ErrorLog:                     slog.NewLogLogger(r.host.Log().Handler(), slog.LevelWarn),
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			own := c.(*conn)
+			p := &peer{link: own.link, http1: own}
+			if own.tls != nil {
+				state := own.tls.ConnectionState()
+				p.state = &state
+			}
+			return context.WithValue(ctx, connKey{}, p)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateIdle {
+				c.(*conn).answered()
+			}
+		},
+	}
+	web.SetKeepAlivesEnabled(r.options.KeepAlive)
+	return web
+}
+
 // listen opens every listening socket, or none.
-func (s *server) listen(ctx context.Context, h host.Host) ([]*listener, error) {
+func (r *running) listen(ctx context.Context, addresses []string) ([]*listener, error) {
 	var listeners []*listener
-	accepted := new(atomic.Int64)
-	for _, address := range s.options.Listen {
+	h := r.host
+	for _, address := range addresses {
 		inner, err := h.Listen(ctx, network, address)
 		if err != nil {
 			event.Emit(ctx, h.Log(), event.SocketError{
@@ -147,9 +233,7 @@ func (s *server) listen(ctx context.Context, h host.Host) ([]*listener, error) {
 			return nil, fmt.Errorf("listen on %s: %w", address, err)
 		}
 		event.Emit(ctx, h.Log(), event.SocketListen{Network: network, Local: inner.Addr().String(), Socket: event.SocketListening})
-		listeners = append(listeners, &listener{
-			Listener: inner, ctx: ctx, host: h, log: h.Log(), access: s.access, accepted: accepted, bodyLimit: s.options.LogBody,
-		})
+		listeners = append(listeners, &listener{Listener: inner, ctx: ctx, server: r})
 	}
 	return listeners, nil
 }
@@ -166,34 +250,39 @@ func closeAll(ctx context.Context, log *slog.Logger, listeners []*listener) {
 // listener gives every connection its number and record, and turns banned clients away.
 type listener struct {
 	net.Listener
-	ctx       context.Context // of the role
-	host      host.Host
-	log       *slog.Logger
-	access    *access
-	accepted  *atomic.Int64 // connections of all listeners
-	bodyLimit int
+	ctx    context.Context // of the role
+	server *running
 }
 
-// Accept returns the next connection of a client that is not banned.
+// Accept returns the next connection of a client that is not banned, for HTTP/1 without TLS.
 func (l *listener) Accept() (net.Conn, error) {
+	link, err := l.link()
+	if err != nil {
+		return nil, err
+	}
+	return newConn(link, nil, l.server.budget, l.server.options.LogBody), nil
+}
+
+// link accepts the next connection of a client that is not banned.
+func (l *listener) link() (*link, error) {
+	s := l.server
 	for {
 		inner, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		number := l.accepted.Add(1)
+		number := s.accepted.Add(1)
 		// The role is part of the name: another role of the node counts connections too.
 		ctx := event.WithTrace(l.ctx, fmt.Sprintf("conn/web/%d", number), "")
-		c := newConn(ctx, l.log, inner, sock.Accepted(l.host, inner), l.bodyLimit)
-		c.number, c.onClose = number, l.access.leave
-		rule, denied := l.access.admit(c)
+		c := newLink(ctx, s.host.Log(), inner, func() event.SocketAccept { return sock.Accepted(s.host, inner) }, !s.conns.take())
+		c.number, c.onClose = number, s.access.leave
+		rule, denied := s.access.admit(c)
 		if !denied {
 			return c, nil
 		}
-		event.Emit(c.ctx, l.log, event.AccessDeny{Local: c.local, Remote: c.remote, Rule: rule.String()})
+		c.tell(func() event.Event { return event.AccessDeny{Local: c.local, Remote: c.remote, Rule: rule.String()} })
 		c.abort("denied")
-		// That the client is gone is what was wanted: a failed close says no more.
-		_ = c.Close()
+		c.end("")
 	}
 }
 
