@@ -209,8 +209,9 @@ func (r *running) http(ctx context.Context) *http.Server {
 			return context.WithValue(ctx, connKey{}, p)
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateIdle {
-				c.(*conn).answered()
+			// Connections of HTTP/2 tell of their states here too.
+			if own, ok := c.(*conn); ok && state == http.StateIdle {
+				own.answered()
 			}
 		},
 	}
