@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		if n, err := c.withheld(p); n > 0 || err != nil {
 			return n, err
 		}
+		if c.broken() {
+			return 0, &net.OpError{Op: "read", Net: network, Err: errRefused}
+		}
 		n, err := c.read(p)
 		c.mu.Lock()
 		c.more = n == len(p)
@@ -85,9 +89,8 @@ func (c *conn) Read(p []byte) (int, error) {
 		default:
 			c.lost(err, "no request came")
 		}
-		held := c.refused != ""
 		c.mu.Unlock()
-		if n > 0 || err != nil || !held {
+		if n > 0 || err != nil {
 			return n, err
 		}
 	}
@@ -108,6 +111,12 @@ func (c *conn) arrived(p []byte) int {
 	n := c.in.write(p, time.Now())
 	if n < len(p) {
 		c.held, c.refused = bytes.Clone(p[n:]), c.in.cur.refused
+	}
+	// net/http refuses empty lines that it need not.
+	for _, blank := range slices.Backward(c.in.blanks) {
+		if blank.to <= n {
+			n = blank.from + copy(p[blank.from:], p[blank.to:n])
+		}
 	}
 	return n
 }
@@ -138,6 +147,13 @@ func (c *conn) withheld(p []byte) (int, error) {
 		}
 	}
 	return 0, &net.OpError{Op: "read", Net: network, Err: errRefused}
+}
+
+// broken says that the body of the request that is being read breaks the rules: nothing of it can be relied on any more.
+func (c *conn) broken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.in.cur.refused != "" && c.refused == ""
 }
 
 // read reads from the client, and for TLS from what counts below it.

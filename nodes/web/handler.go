@@ -82,6 +82,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.TLS = p.state
+	if r.URL.Path == "" {
+		r.URL.Path = "/" // RFC 9110, section 4.2.3
+	}
 	told := c != nil && c.expect()
 	err := readBody(w, r)
 	if told {
@@ -107,6 +110,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Connection", "close")
 		header.Set("Allow", pageMethods)
 		sendPage(w, r, http.StatusMethodNotAllowed)
+	case !known(r.Method):
+		sendPage(w, r, http.StatusNotImplemented)
 	case h.tlsPort != "" && p.state == nil:
 		h.redirect(w, r)
 	case r.RequestURI == "*" && r.Method == http.MethodOptions:
@@ -236,10 +241,18 @@ const (
 	pageMethods = "GET, HEAD, POST"
 )
 
-// known says that a method is one that the server knows of, whether or not a path has it (RFC 9110, section 15.6.2; RFC
-// 5789; RFC 10008).
+// known says that a method is one of the registry (RFC 9110, section 16.1.1) or of caches and SSDP, whether or not a path has
+// it: of others a server says that it has never heard of them.
 func known(method string) bool {
-	return slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY"}, method)
+	switch method {
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY", "CONNECT", "TRACE",
+		"ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY",
+		"MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND", "PROPPATCH", "REBIND", "REPORT",
+		"SEARCH", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
+		"PURGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "SOURCE":
+		return true
+	}
+	return false
 }
 
 // file answers with the site's file for the request's path.
@@ -268,12 +281,9 @@ func (h *handler) file(from *peer, w http.ResponseWriter, r *http.Request, s *si
 	switch {
 	case status == http.StatusOK && !slices.Contains(strings.Split(allow, ", "), r.Method):
 		w.Header().Set("Allow", allow)
-		switch {
-		case r.Method == http.MethodOptions:
+		if r.Method == http.MethodOptions {
 			send(w, r, http.StatusOK, "", nil)
-		case !known(r.Method):
-			sendPage(w, r, http.StatusNotImplemented)
-		default:
+		} else {
 			sendPage(w, r, http.StatusMethodNotAllowed)
 		}
 	case f.page != nil:

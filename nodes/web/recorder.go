@@ -65,7 +65,12 @@ type recorder struct {
 	left   int64  // bytes still to come in content and chunk
 
 	refusedHead bool // the head that is arriving has just been found to be wrong
+	length      bool // the head that is arriving has a Content-Length
+	blanks      []span
 }
+
+// span is a part of the bytes given to write, from one to before another.
+type span struct{ from, to int }
 
 // phase is the part of a message that the next byte belongs to.
 type phase int
@@ -84,6 +89,7 @@ const (
 // refused for its head: all where there is none.
 func (r *recorder) write(p []byte, at time.Time) int {
 	all, begin := len(p), 0
+	r.blanks = r.blanks[:0]
 	for len(p) > 0 {
 		if r.phase == inHead && r.cur.at.IsZero() {
 			begin = all - len(p)
@@ -113,11 +119,17 @@ func (r *recorder) write(p []byte, at time.Time) int {
 				r.phase, r.line = inRest, nil
 			} else if p[n-1] == '\n' {
 				r.check(r.line)
+				if len(r.line) <= len("\r\n") && r.phase == inHead && r.cur.blank() {
+					// RFC 9112, section 2.2: an empty line before a request line is passed over.
+					r.blanks = append(r.blanks, span{all - len(p), all - len(p) + n})
+				}
 				line := bytes.TrimSuffix(r.line[:len(r.line)-1], []byte("\r"))
 				r.line = r.line[:0]
 				r.endLine(line)
 			} else if bytes.IndexByte(p[:n-1], '\r') >= 0 {
 				r.refuse("a carriage return stands alone")
+			} else if r.phase == inHead && len(r.line) < len(r.cur.head)-r.start && (r.line[0] == ' ' || r.line[0] == '\t') {
+				r.refuse(checkField(r.line))
 			}
 		}
 		p = p[n:]
@@ -147,13 +159,34 @@ func (r *recorder) check(line []byte) {
 	case first:
 		reason = checkStart(text)
 	case (r.phase == inHead || r.phase == inTrailer) && len(text) > 0:
-		reason = checkField(text)
+		if reason = checkField(text); reason == "" && r.phase == inHead {
+			reason = r.checkLength(text)
+		}
 	case r.phase == inChunkSize:
 		reason = checkChunkSize(text)
 	case r.phase == inChunkEnd && len(text) > 0:
 		reason = "a chunk is longer than its size says"
 	}
 	r.refuse(reason)
+}
+
+// checkLength says what is wrong with a field line where it is a Content-Length (RFC 9112, section 6.3).
+func (r *recorder) checkLength(line []byte) string {
+	const name = "content-length:"
+	if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], []byte(name)) {
+		return ""
+	}
+	value := bytes.Trim(line[len(name):], " \t")
+	switch {
+	case r.length:
+		return "there are several Content-Length fields"
+	case len(value) == 0 || len(bytes.Trim(value, "0123456789")) > 0:
+		return "the Content-Length is no number"
+	case len(bytes.TrimLeft(value, "0")) > 18:
+		return "the Content-Length is larger than any body"
+	}
+	r.length = true
+	return ""
 }
 
 // refuse notes what is wrong with the request that is arriving; empty: nothing.
@@ -303,7 +336,7 @@ func (r *recorder) end() {
 }
 
 func (r *recorder) reset() {
-	*r = recorder{bodyLimit: r.bodyLimit, responses: r.responses, done: r.done}
+	*r = recorder{bodyLimit: r.bodyLimit, responses: r.responses, done: r.done, blanks: r.blanks}
 }
 
 // take returns the oldest request that has not been taken; where none has arrived whole, what has arrived of the next,

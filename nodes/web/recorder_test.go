@@ -147,7 +147,6 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no HTTP", "hello\r\n\r\n", "400 Bad Request: the request line is not made of a method, a target and a version", event.HTTPRequest{}},
 		{"lines that end in a line feed alone", "GET / HTTP/1.0\n\n", "400 Bad Request: a line ends in a line feed alone", event.HTTPRequest{}},
-		{"blank lines", "\r\n\r\n", "400 Bad Request", event.HTTPRequest{}},
 		{
 			"no Host", "GET /x HTTP/1.1\r\n\r\n", "400 Bad Request: missing required Host header",
 			event.HTTPRequest{Method: "GET", URL: "http://192.0.2.80:80/x", Proto: "HTTP/1.1"},

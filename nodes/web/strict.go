@@ -68,15 +68,6 @@ func checkField(line []byte) string {
 // checkFraming says what is wrong with how a request says where its body ends (RFC 9112, section 6). A Content-Length beside
 // a Transfer-Encoding is not: the latter overrides it, and the connection is closed behind the response.
 func checkFraming(r *http.Request, fields http.Header) string {
-	lengths := fields.Values("Content-Length")
-	if len(lengths) > 1 {
-		return "there are several Content-Length fields"
-	}
-	for _, length := range lengths {
-		if length = strings.Trim(length, " \t"); length == "" || strings.Trim(length, "0123456789") != "" {
-			return "the Content-Length is no number"
-		}
-	}
 	codings := fields.Values("Transfer-Encoding")
 	if len(codings) == 0 {
 		return ""
