@@ -129,10 +129,23 @@ func (t *teller) fromHost(v visit, host string) {
 		t.assetRow(v, x, branch(i, len(requests)+len(missing)))
 	}
 	for i, a := range missing {
-		room := t.room - kindWidth - len("never requested") - gap - 3
-		w := say(pad(clean(a.is.Destination), kindWidth)+" ").in(name, middle(clean(path(a.is.URL)), room)).in(bad, "  never requested")
+		why := t.unsent(v, a.is.URL)
+		room := t.room - kindWidth - why.width() - gap - 3
+		w := say(pad(clean(a.is.Destination), kindWidth)+" ").in(name, middle(clean(path(a.is.URL)), room)).say("  ").add(why)
 		t.row(time.Time{}, branch(len(requests)+i, len(requests)+len(missing)), w, "")
 	}
+}
+
+// unsent says why a resource that the page needs was not asked for.
+func (t *teller) unsent(v visit, url string) words {
+	f := v.fetch(url)
+	switch {
+	case f == nil:
+		return in(bad, "never requested")
+	case f.From == "cache" && f.Failed == "":
+		return in(good, "from the cache").say(", " + size(f.Decoded))
+	}
+	return in(bad, clip(briefly(cmp.Or(f.Error, f.Failed, "never requested")), t.room/3))
 }
 
 // newConns tells, in one place, of the connections that the requests opened: the first as a whole, of the rest the ports.

@@ -147,7 +147,7 @@ func loadChart(s *step, l loads.Load) chart {
 
 func newChart(r *run, s *step) chart {
 	sent := ofStep(s, r.sides.exchanges)
-	v := newVisit(s, sent)
+	v := r.visit(s, sent)
 	c := chart{step: s, node: s.Node, url: v.url}
 	at := func(t time.Time) float64 { return t.Sub(s.start).Seconds() }
 	asked, used := ofStep(s, r.sides.questions), make(map[*conn]bool)

@@ -23,11 +23,10 @@ func (t *teller) connection(c *conn, tree string) {
 	if c.made != nil && !t.step.isPage() {
 		t.agreed(*c.made)
 	}
-	s := c.server
-	if s == nil {
-		return
+	if s := c.server; s != nil {
+		t.put(s.Time, continued(tree)+"└ ", in(name, s.Node).say(" accepts it").add(t.seenAs(c)), "")
 	}
-	t.put(s.Time, continued(tree)+"└ ", in(name, s.Node).say(" accepts it").add(t.seenAs(c)), "")
+	t.handshake(c, continued(tree))
 }
 
 // seenAs says what the server sees of a connection: who it seems to come from, and where it came in.

@@ -23,7 +23,12 @@ func (t *teller) question(q *question) {
 	}
 	how := ""
 	if q.ask.Transport != "" {
-		how = " over " + clean(q.ask.Transport)
+		how = " over " + transportName(q.ask.Transport)
+	}
+	for _, c := range t.made { // one that was made for questions, as those behind TLS are
+		if c.failed == nil && q.ask.Local != "" && c.local == q.ask.Local && c.remote == q.ask.Remote && !t.toldConn[c] {
+			t.connection(c, "")
+		}
 	}
 	t.put(q.Time, "", in(name, q.Node).say(" asks ").add(t.run.who.at(q.Node, q.ask.Remote)).
 		say(how+": ").in(strong, questionText(q)).in(faint, fmt.Sprintf("  id %d", q.ask.QueryID)), "")
@@ -57,8 +62,8 @@ func (t *teller) resolver(q *question, tree string, told map[*question]bool) {
 		if questionText(f) != questionText(q) {
 			w = w.say(": " + questionText(f))
 		}
-		if f.ask.Transport == "tcp" {
-			w = w.say(" over tcp")
+		if f.ask.Transport != "" && f.ask.Transport != "udp" {
+			w = w.say(" over " + transportName(f.ask.Transport))
 		}
 		took := ""
 		if w = w.say(" → ").add(t.answer(f)); f.answer != nil {
@@ -69,6 +74,25 @@ func (t *teller) resolver(q *question, tree string, told map[*question]bool) {
 			t.resolver(f, tree+below(i, len(s.further)), told)
 		}
 	}
+}
+
+// transportName says what a question goes over.
+func transportName(transport string) string {
+	switch transport {
+	case "tls":
+		return "TLS (DoT, RFC 7858)"
+	case "https":
+		return "HTTPS (DoH, RFC 8484)"
+	}
+	return clean(transport)
+}
+
+// transportProtocol is what carries a question's packets: udp or tcp.
+func transportProtocol(transport string) string {
+	if transport == "" || transport == "udp" {
+		return "udp"
+	}
+	return "tcp"
 }
 
 // questionText is the question as people write it: shop.example A?

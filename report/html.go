@@ -22,6 +22,7 @@ type (
 		Opening    []words
 		Steps      []htmlStep
 		Tally      words
+		Beside     []htmlStep
 		Summary    []words
 		ChartStyle template.CSS
 	}
@@ -57,6 +58,9 @@ func HTML(w io.Writer, rec *record.Recording) error {
 			step.Charts = append(step.Charts, template.HTML(c.svg(fmt.Sprintf("%s-%d", s.ID, i))))
 		}
 		page.Steps = append(page.Steps, step)
+	}
+	for _, s := range r.beside(htmlWidth) {
+		page.Beside = append(page.Beside, htmlStep{Title: s.title, Lines: layout(s.lines, htmlWidth)})
 	}
 	return pageTemplate().Execute(w, page)
 }

@@ -57,6 +57,9 @@ func (t *teller) response(x *exchange) {
 		w = w.say(" · " + clean(a.ContentType))
 	}
 	w = w.say(" · " + size(a.Size))
+	if a.Coding != "" && a.Decoded > 0 {
+		w = w.say(", which are " + size(a.Decoded) + " behind " + clean(a.Coding))
+	}
 	if a.Location != "" {
 		w = w.say(" · sends on to ").in(name, clean(a.Location))
 	}

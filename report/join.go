@@ -19,6 +19,7 @@ type sides struct {
 	questions []*question // as clients tell them
 	conns     []*conn
 	exchanges []*exchange
+	handled   []*exchange // as servers tell them
 	listening []seen[event.SocketListen]
 }
 
@@ -39,7 +40,8 @@ type conn struct {
 	made          *event.SocketConnect // nil where it was not, and on the server's side
 	failed        *event.SocketError
 	closed        *seen[event.SocketClose]
-	server        *conn // on the client's side: as the server tells it
+	server        *conn                     // on the client's side: as the server tells it
+	tls           *seen[event.TLSHandshake] // nil: none is recorded
 }
 
 // begun is when the connection was asked for.
@@ -77,9 +79,9 @@ func join(w who, records []event.Record) sides {
 	var accepted []*conn
 	s.conns, accepted = conns(records)
 	joinConns(w, s.conns, accepted)
-	var handled []*exchange
-	s.exchanges, handled = exchanges(records, s.conns, accepted)
-	joinExchanges(s.exchanges, handled)
+	joinHandshakes(records, s.conns, accepted)
+	s.exchanges, s.handled = exchanges(records, s.conns, accepted)
+	joinExchanges(s.exchanges, s.handled)
 	s.listening = pick[event.SocketListen](records)
 	return s
 }
@@ -174,7 +176,7 @@ func joinQuestions(w who, asked, served []*question, records []event.Record) {
 	}
 	nearest(asked, served,
 		func(q *question) key {
-			server := w.owner(q.Node, w.served(cmp.Or(q.ask.Transport, "udp"), q.ask.Remote))
+			server := w.owner(q.Node, w.served(transportProtocol(q.ask.Transport), q.ask.Remote))
 			return key{server, strings.ToLower(q.ask.Name), q.ask.Type, q.ask.QueryID}
 		},
 		func(q *question) key { return key{q.Node, strings.ToLower(q.ask.Name), q.ask.Type, q.ask.QueryID} },

@@ -25,6 +25,20 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.0e s", s)
 }
 
+// lasting writes a length of time that may be days, in seconds.
+func lasting(s float64) string {
+	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
+	switch {
+	case s >= 2*day:
+		return fmt.Sprintf("%.3g days", s/day)
+	case s >= 2*hour:
+		return fmt.Sprintf("%.3g h", s/hour)
+	case s >= 2*minute:
+		return fmt.Sprintf("%.3g min", s/minute)
+	}
+	return seconds(s)
+}
+
 // since writes when something was, seen from the beginning of its step.
 func since(start, at time.Time) string {
 	if start.IsZero() || at.IsZero() {

@@ -14,10 +14,11 @@ import (
 // page tells a page load as the procedure that it is (R1): URL, lookup, connection, request, response, parsing, assets,
 // cookies, completion, end of the connections.
 func (t *teller) page() {
-	v := newVisit(t.step, t.sent)
+	v := t.run.visit(t.step, t.sent)
 	t.url(v)
+	t.upgrades()
 	if v.page() == nil {
-		t.way(hostOf(v.url), nil)
+		t.withoutRequest(v)
 	}
 	for i, x := range v.documents {
 		if between := len(v.documents) - 2*shownRedirects; between > 1 && i >= shownRedirects && i < shownRedirects+between {
@@ -42,6 +43,11 @@ func (t *teller) page() {
 	}
 	t.found(v)
 	t.fetched(v)
+	t.parts()
+	t.streams()
+	t.cached()
+	t.origins()
+	t.blocks()
 	t.cookies()
 	t.milestones(v)
 	if slices.ContainsFunc(t.made, func(c *conn) bool { return c.closed != nil }) {
@@ -49,6 +55,19 @@ func (t *teller) page() {
 		t.closings(t.made)
 	}
 	t.sum(v)
+	t.onlooker()
+}
+
+// withoutRequest tells of a page that nobody was asked for: the cache had it, or there was no way to who has it.
+func (t *teller) withoutRequest(v visit) {
+	for _, f := range v.fetches {
+		if f.Destination == "document" && f.From == "cache" {
+			t.head(in(strong, "Response: ").say("the browser's own cache has ").in(name, clean(f.URL)).
+				say(": " + statusText(f.Status) + ", " + size(f.Decoded)))
+			return
+		}
+	}
+	t.way(hostOf(v.url), nil)
 }
 
 // shownRedirects is how many requests are told at the beginning and at the end of a long chain of redirects.
@@ -117,7 +136,16 @@ func (t *teller) way(host string, x *exchange) {
 			tried = append(tried, c)
 		}
 	}
-	if len(tried) > 0 {
+	if x != nil && x.conn != nil {
+		tried = append(t.rivals(host, x.conn, tried), tried...)
+		slices.SortStableFunc(tried, func(a, b *conn) int { return a.begun().Compare(b.begun()) })
+	}
+	switch {
+	case len(tried) == 0:
+		return
+	case sideways(tried):
+		t.head(in(strong, "Connection: ").say(count(len(tried), "attempt") + " that overlap, and the first that succeeds is used (Happy Eyeballs, RFC 8305)"))
+	default:
 		t.head(in(strong, "Connection"))
 	}
 	for _, c := range tried {
@@ -125,12 +153,38 @@ func (t *teller) way(host string, x *exchange) {
 	}
 }
 
+// rivals are the connections to the host that were made beside the one that was used, which was faster.
+func (t *teller) rivals(host string, used *conn, known []*conn) []*conn {
+	addresses := t.addresses(host)
+	var all []*conn
+	for _, c := range t.made {
+		idle := !slices.ContainsFunc(t.sent, func(x *exchange) bool { return x.conn == c })
+		if idle && c.failed == nil && !t.toldConn[c] && !slices.Contains(known, c) && port(c.remote) == port(used.remote) &&
+			address(c.remote) != address(used.remote) && slices.Contains(addresses, address(c.remote).String()) && !c.begun().After(used.Time) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// sideways says whether an attempt began before an earlier one was over, or as it was given up for.
+func sideways(attempts []*conn) bool {
+	for i := 1; i < len(attempts); i++ {
+		if attempts[i].begun().Before(attempts[i-1].Time) {
+			return true
+		}
+	}
+	return false
+}
+
 // milestones tells when the page was how far.
 func (t *teller) milestones(v visit) {
 	sentences := map[string]string{
-		"first_byte": "the first byte of the page arrived",
-		"parsed":     "the HTML is parsed to its end",
-		"load":       "the page and everything it needs is there",
+		"early_hints":        "the server hints at what the page will need, before it answers (103 Early Hints)",
+		"first_byte":         "the first byte of the page arrived",
+		"parsed":             "the HTML is parsed to its end",
+		"dom_content_loaded": "the HTML is parsed and the scripts that it waits for are there (DOMContentLoaded)",
+		"load":               "the page and everything it needs is there",
 	}
 	var moments []seen[event.PageMilestone]
 	for _, m := range v.milestones {
@@ -173,6 +227,9 @@ func (t *teller) sum(v visit) {
 		w = say("no request went out in " + seconds(l.Duration))
 	}
 	t.put(v.load.Time, "", w, "")
+	if w := t.compression(); w != nil {
+		t.note("", w)
+	}
 	if l.Title != "" {
 		t.note("", say("the page is titled ").in(name, clean(l.Title)))
 	}
@@ -204,11 +261,11 @@ func (t *teller) cookies() {
 		} else {
 			w = w.say(" until the session ends")
 		}
-		moments = append(moments, moment{c.Time, w.add(party(e.ThirdParty))})
+		moments = append(moments, moment{c.Time, w.add(partition(e.Partition)).add(party(e.ThirdParty)).add(because(e.Reason))})
 	}
 	for _, c := range sent {
 		w := say("sent: ").in(name, clean(c.name+"="+c.value)).say(" to " + clean(c.host) + " with " + count(c.times, "request"))
-		moments = append(moments, moment{c.at, w.add(party(c.thirdParty))})
+		moments = append(moments, moment{c.at, w.add(partition(c.partition)).add(party(c.thirdParty)).add(because(c.reason))})
 	}
 	for _, c := range blocked {
 		e := c.is
@@ -225,6 +282,7 @@ func (t *teller) cookies() {
 // sentCookie is a cookie that went to a host with one or more requests.
 type sentCookie struct {
 	name, value, host string
+	partition, reason string
 	thirdParty        bool
 	at                time.Time
 	times             int
@@ -235,10 +293,13 @@ func (t *teller) cookiesSent() []sentCookie {
 	for _, c := range pick[event.CookieSend](t.step.records) {
 		host := hostOf(c.is.URL)
 		i := slices.IndexFunc(all, func(s sentCookie) bool {
-			return s.name == c.is.Name && s.value == c.is.Value && s.host == host && s.thirdParty == c.is.ThirdParty
+			return s.name == c.is.Name && s.value == c.is.Value && s.host == host && s.partition == c.is.Partition && s.thirdParty == c.is.ThirdParty
 		})
 		if i < 0 {
-			all = append(all, sentCookie{c.is.Name, c.is.Value, host, c.is.ThirdParty, c.Time, 0})
+			all = append(all, sentCookie{
+				name: c.is.Name, value: c.is.Value, host: host, partition: c.is.Partition, reason: c.is.Reason,
+				thirdParty: c.is.ThirdParty, at: c.Time,
+			})
 			i = len(all) - 1
 		}
 		all[i].times++
@@ -252,6 +313,22 @@ func party(third bool) words {
 		return in(faint, "  third party")
 	}
 	return nil
+}
+
+// partition names the jar that a cookie is in, where each site has one of its own.
+func partition(site string) words {
+	if site == "" {
+		return nil
+	}
+	return say(" in the jar of ").in(name, clean(site))
+}
+
+// because gives the reason for what a browser did with a cookie.
+func because(reason string) words {
+	if reason == "" {
+		return nil
+	}
+	return in(faint, "  because "+clean(reason))
 }
 
 // withoutOrigin is a URL's path and query where its host is that one, else the whole URL.

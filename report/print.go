@@ -11,6 +11,7 @@ import (
 // line is one line of a telling; it is wrapped where it is too long.
 type line struct {
 	head  bool   // begins a phase: stands left of the column of times
+	flush bool   // has no time, and the page's whole width
 	at    string // when, for the column of times
 	tree  string // what leads to the text: indentation and branches
 	text  words
@@ -51,6 +52,16 @@ func layout(lines []line, n int) []words {
 		if l.head {
 			for i, text := range l.text.wrap(n - len(headIndent[1])) {
 				out = append(out, say(headIndent[min(i, 1)]).add(text))
+			}
+			continue
+		}
+		if l.flush {
+			rows := []words{l.text}
+			if !l.exact {
+				rows = l.text.wrap(max(n-ansi.StringWidth(l.tree), minWidth/5))
+			}
+			for _, text := range rows {
+				out = append(out, say(l.tree).add(text))
 			}
 			continue
 		}
@@ -137,6 +148,9 @@ func (p *printer) section(s section, n int) {
 	}
 	left := in(faint, "── ").add(title).say(" ")
 	right := say(" ").add(s.status).in(faint, " ──")
+	if len(s.status) == 0 {
+		right = nil
+	}
 	p.line(left.in(faint, strings.Repeat("─", max(n-left.width()-right.width(), 1))).add(right))
 	for _, l := range layout(s.lines, n) {
 		p.line(l)

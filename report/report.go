@@ -26,10 +26,10 @@ type Options struct {
 	Raw   bool // show requests and responses as they went over the wire, where the recording has them
 }
 
-// Text writes the walkthrough, the waterfall and the summary. The only errors are those of w.
+// Text writes the walkthrough, the waterfall, what stands beside each other, and the summary. The only errors are those of w.
 func Text(w io.Writer, rec *record.Recording, o Options) error {
 	r := newRun(rec)
-	return errors.Join(r.writeWalkthrough(w, o), r.writeWaterfall(w, o), r.writeSummary(w, o))
+	return errors.Join(r.writeWalkthrough(w, o), r.writeWaterfall(w, o), r.writeBeside(w, o), r.writeSummary(w, o))
 }
 
 // Walkthrough tells the steps one by one: what happened, when, and who answered whom. The only errors are those of w.

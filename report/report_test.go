@@ -30,6 +30,7 @@ func views() map[string]func(io.Writer, *record.Recording) error {
 	return map[string]func(io.Writer, *record.Recording) error{
 		"walkthrough.txt": func(w io.Writer, r *record.Recording) error { return Walkthrough(w, r, Options{}) },
 		"waterfall.txt":   func(w io.Writer, r *record.Recording) error { return Waterfall(w, r, Options{}) },
+		"beside.txt":      func(w io.Writer, r *record.Recording) error { return Beside(w, r, Options{}) },
 		"summary.txt":     func(w io.Writer, r *record.Recording) error { return Summary(w, r, Options{}) },
 		"junit.xml":       func(w io.Writer, r *record.Recording) error { return JUnit(w, r) },
 		"report.html":     HTML,
@@ -110,7 +111,7 @@ func TestWidth(t *testing.T) {
 		for _, width := range []int{60, 80, 100, 160} {
 			o := Options{Width: width, Raw: true}
 			for view, print := range map[string]func(io.Writer, *record.Recording, Options) error{
-				"walkthrough": Walkthrough, "waterfall": Waterfall, "summary": Summary,
+				"walkthrough": Walkthrough, "waterfall": Waterfall, "beside": Beside, "summary": Summary,
 			} {
 				var out bytes.Buffer
 				if err := print(&out, rec, o); err != nil {
@@ -246,7 +247,7 @@ func TestJUnitIsXML(t *testing.T) {
 func FuzzWalkthrough(f *testing.F) {
 	const seedLines = 40
 	var plan *topology.Plan
-	for _, name := range []string{"browse", "errors", "hops", "chat", "expect"} {
+	for _, name := range []string{"browse", "errors", "hops", "chat", "expect", "https"} {
 		kept, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
 		if err != nil {
 			f.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,7 +188,8 @@ func (v *view) exchange(parent context.Context, g got, f *event.HTTPFetch) {
 	}
 	if g.cookie != "" {
 		q.Raw += "Cookie: " + g.cookie + "\r\n"
-		s.emit(parent, v.node, event.CookieSend{URL: g.url, Name: "visitor", Value: g.cookie, ThirdParty: g.third, Reason: "its site is the page's"})
+		key, value, _ := strings.Cut(g.cookie, "=")
+		s.emit(parent, v.node, event.CookieSend{URL: g.url, Name: key, Value: value, ThirdParty: g.third, Reason: "its site is the page's"})
 	}
 	q.Raw += "\r\n"
 	f.Proto = q.Proto
@@ -233,11 +235,12 @@ func openSecureShop(v *view) {
 	v.lookup("shop.example", "AAAA", "tls", "2001:db8::10")
 	v.lookup("shop.example", "A", "tls", "198.18.1.10")
 	s.after(250)
-	s.emit(v.ctx, v.node, event.SocketError{
-		Network: "tcp", Op: "connect", Remote: "[2001:db8::10]:443", Errno: "ECANCELED", Error: "connect: another attempt was faster",
-		Meaning: "another attempt at the same host was faster", Duration: 0.25,
+	w := v.secured("shop", "shop.example", func(*event.TLSHandshake) {
+		s.emit(v.ctx, v.node, event.SocketError{
+			Network: "tcp", Op: "connect", Remote: "[2001:db8::10]:443", Errno: "ECANCELED", Error: "connect: another attempt was faster",
+			Meaning: "another attempt at the same host was faster", Duration: 0.2506,
+		})
 	})
-	w := v.secured("shop", "shop.example", nil)
 	w.h2 = true
 	v.frame(w, "sent", "SETTINGS", 0, 18, "ENABLE_PUSH=0")
 	v.frame(w, "received", "SETTINGS", 0, 6, "MAX_CONCURRENT_STREAMS=250")
@@ -262,6 +265,7 @@ func openSecureShop(v *view) {
 	})
 	v.fetch(got{url: v.url + "logo.png", destination: "image", kind: "image/png", wire: w, size: 9000, priority: 3, queued: 2})
 	ads := v.secured("ads", "ads.example", nil)
+	ads.h2 = true
 	v.fetch(got{
 		url: "https://ads.example/banner.js", destination: "script", kind: "text/javascript", wire: ads, size: 500, priority: 1, third: true,
 		referer: v.url, set: "id=u42; Secure; SameSite=None; Partitioned; Expires=Sun, 14 Mar 2027 09:26:53 GMT", dial: 0.6, tls: 1.2,

@@ -13,9 +13,9 @@ const (
 	svgWidth  = 1000
 	rowHeight = 20
 	barsLeft  = 330
-	barsRight = 790
+	barsRight = 760
 	svgLabel  = 46 // columns of a bar's URL
-	svgNote   = 30 // columns of what stands right of it
+	svgNote   = 35 // columns of what stands right of it
 )
 
 // svgStyle makes waterfalls readable on light and dark ground. Its classes begin with wf, so that it may stand in a page.

@@ -185,6 +185,7 @@ func (t *teller) exchanges() {
 			told = append(told, c)
 		}
 	}
+	t.streams()
 	t.closings(told)
 }
 

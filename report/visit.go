@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"scenario/event"
+	"scenario/report/loads"
 )
 
 // visit is a page load: what a browse step did, sorted by what the page was and what it needed.
@@ -16,6 +17,7 @@ type visit struct {
 	assets     []seen[event.HTMLAsset]
 	milestones []seen[event.PageMilestone]
 	load       *seen[event.PageLoad] // nil: the load did not end
+	fetches    []loads.Fetch         // as the browser sums its requests up; none where it does not
 }
 
 // isPage says whether the step loads a page.
@@ -23,7 +25,8 @@ func (s *step) isPage() bool {
 	return s.Action == "browse" || has[event.PageLoad](s) || has[event.PageMilestone](s) || has[event.HTMLAsset](s)
 }
 
-func newVisit(s *step, sent []*exchange) visit {
+// visit is the step's, with what its browser sums up.
+func (r *run) visit(s *step, sent []*exchange) visit {
 	v := visit{
 		url: s.Target, rest: sent,
 		assets: pick[event.HTMLAsset](s.records), milestones: pick[event.PageMilestone](s.records),
@@ -36,12 +39,18 @@ func newVisit(s *step, sent []*exchange) visit {
 			v.url = m.is.URL
 		}
 	}
-	if len(sent) == 0 {
+	for _, l := range r.loads {
+		if l.Step == s.ID {
+			v.fetches = append(v.fetches, l.Fetches...)
+		}
+	}
+	first := v.firstDocument(sent)
+	if first < 0 {
 		return v
 	}
-	v.documents, v.rest = sent[:1:1], sent[1:]
-	v.url = cmp.Or(v.url, sent[0].request.URL)
-	for last := sent[0]; last.redirects(); {
+	v.documents, v.rest = sent[first:first+1:first+1], slices.Delete(slices.Clone(sent), first, first+1)
+	v.url = cmp.Or(v.url, sent[first].request.URL)
+	for last := sent[first]; last.redirects(); {
 		target := resolve(last.request.URL, last.response.is.Location)
 		i := slices.IndexFunc(v.rest, func(x *exchange) bool { return sameURL(x.request.URL, target) })
 		if i < 0 {
@@ -52,6 +61,31 @@ func newVisit(s *step, sent []*exchange) visit {
 		v.rest = slices.Delete(slices.Clone(v.rest), i, i+1)
 	}
 	return v
+}
+
+// firstDocument is the exchange that asked for the page first; -1 where none did: the cache had it, or no one answered.
+func (v visit) firstDocument(sent []*exchange) int {
+	if len(sent) == 0 {
+		return -1
+	}
+	if len(v.fetches) == 0 {
+		return 0
+	}
+	return slices.IndexFunc(sent, func(x *exchange) bool {
+		return slices.ContainsFunc(v.fetches, func(f loads.Fetch) bool {
+			return f.Destination == "document" && x.ID() != "" && f.HTTPFetch.Request == x.ID()
+		})
+	})
+}
+
+// fetch is the last one of that URL; nil where the browser tells of none.
+func (v visit) fetch(url string) *loads.Fetch {
+	for i, f := range slices.Backward(v.fetches) {
+		if sameURL(f.URL, url) {
+			return &v.fetches[i]
+		}
+	}
+	return nil
 }
 
 // page is the document that the visit ended at; nil where it got none.

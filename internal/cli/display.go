@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -83,7 +84,7 @@ func (d *plainDisplay) warn(err error) {
 func (d *plainDisplay) played(run *record.Recording, _ outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.warn(report.Summary(d.out, run, d.look.report()))
+	d.warn(errors.Join(report.Beside(d.out, run, d.look.report()), report.Summary(d.out, run, d.look.report())))
 }
 
 func (d *plainDisplay) up(o outcome, how string) {

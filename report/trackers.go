@@ -1,0 +1,169 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"scenario/event"
+)
+
+// visitor is one browser as a third party's server saw it: on which pages it was, and as whom.
+type visitor struct {
+	client    string     // the node, or the address where the plan does not tell
+	addresses []string   // that its requests came from
+	seen      []sighting // in order
+	blind     int        // requests that do not say from which page
+}
+
+// sighting is a visit to a site, under the cookies that came along or were given to it.
+type sighting struct {
+	page    string   // host of the page, as Referer or Origin names it
+	cookies []string // name=value
+}
+
+// trackers tells of each third party what it learned over the whole run, from what its server was told: which pages have a
+// part of it, and who opened them.
+func (r *run) trackers(n int) []section {
+	third := r.thirdParties()
+	if len(third) == 0 {
+		return nil
+	}
+	clients := make(map[*exchange]string)
+	for _, x := range r.sides.exchanges {
+		if x.server != nil {
+			clients[x.server] = x.Node
+		}
+	}
+	byHost := make(map[string][]*visitor)
+	for _, x := range r.sides.handled {
+		host := strings.ToLower(hostOf(x.request.URL))
+		if !slices.Contains(third, host) {
+			continue
+		}
+		from := address(x.request.Remote).String()
+		client := cmp.Or(clients[x], r.who.owner(x.Node, x.request.Remote), from)
+		v := visitorOf(byHost, host, client)
+		v.addresses = with(v.addresses, from)
+		v.see(x, host)
+	}
+	var lines []line
+	for _, host := range third {
+		if len(byHost[host]) == 0 {
+			continue
+		}
+		lines = append(lines, line{flush: true, text: in(name, "  "+clean(host))})
+		for _, v := range byHost[host] {
+			lines = append(lines, v.lines()...)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return []section{{title: in(strong, "What third parties learned").say(" from the requests to them"), lines: lines}}
+}
+
+// thirdParties are the hosts that browsers called third parties, in order.
+func (r *run) thirdParties() []string {
+	var all []string
+	for _, rec := range r.records {
+		if f, ok := event.As[event.HTTPFetch](rec); ok && f.ThirdParty {
+			all = with(all, strings.ToLower(hostOf(f.URL)))
+		} else if a, ok := event.As[event.HTMLAsset](rec); ok && a.ThirdParty {
+			all = with(all, strings.ToLower(hostOf(a.URL)))
+		}
+	}
+	return all
+}
+
+func visitorOf(byHost map[string][]*visitor, host, client string) *visitor {
+	for _, v := range byHost[host] {
+		if v.client == client {
+			return v
+		}
+	}
+	v := &visitor{client: client}
+	byHost[host] = append(byHost[host], v)
+	return v
+}
+
+// see notes what one request to the host told.
+func (v *visitor) see(x *exchange, host string) {
+	page := hostOf(cmp.Or(x.requestField("Referer"), x.requestField("Origin")))
+	if strings.EqualFold(page, host) {
+		return // its own pages it knows anyway
+	}
+	if page == "" {
+		v.blind++
+		return
+	}
+	var cookies []string
+	for c := range strings.SplitSeq(x.request.Cookie, ";") {
+		cookies = with(cookies, strings.TrimSpace(c))
+	}
+	if len(cookies) == 0 {
+		c, _, _ := strings.Cut(x.responseField("Set-Cookie"), ";")
+		cookies = with(cookies, strings.TrimSpace(c))
+	}
+	i := slices.IndexFunc(v.seen, func(s sighting) bool { return s.page == page })
+	if i < 0 {
+		i, v.seen = len(v.seen), append(v.seen, sighting{page: page})
+	}
+	for _, c := range cookies {
+		v.seen[i].cookies = with(v.seen[i].cookies, c)
+	}
+}
+
+// lines tell what the third party knows of the visitor. What links two pages is a cookie that came from both.
+func (v *visitor) lines() []line {
+	var out []line
+	put := func(w words) { out = append(out, line{flush: true, tree: "    ", text: w}) }
+	linked := make(map[string]bool)
+	for _, s := range v.seen {
+		for _, c := range s.cookies {
+			pages := v.pagesOf(c)
+			if len(pages) < 2 || linked[c] {
+				continue
+			}
+			linked[c] = true
+			put(in(bad, "knows the visitor ").in(strong, clean(c)).in(bad, " on ").in(strong, clean(listed(pages, 8))).
+				say(": one and the same").in(faint, "  ("+clean(v.client)+")"))
+		}
+	}
+	var apart []string
+	for _, s := range v.seen {
+		if slices.ContainsFunc(s.cookies, func(c string) bool { return linked[c] }) {
+			continue
+		}
+		one := clean(s.page) + " (no cookie)"
+		if len(s.cookies) > 0 {
+			one = clean(s.page) + " (" + clean(listed(s.cookies, 3)) + ")"
+		}
+		apart = append(apart, one)
+	}
+	switch {
+	case len(apart) > 1 || len(apart) == 1 && len(linked) > 0:
+		put(in(good, "cannot tell by cookies ").say("that it is the same visitor").in(faint, " ("+clean(v.client)+")").say(" on " + listed(apart, 8)))
+	case len(apart) == 1:
+		put(say("sees a visitor on "+apart[0]).in(faint, "  ("+clean(v.client)+")"))
+	}
+	if v.blind > 0 {
+		put(say(count(v.blind, "request")+" did not say from which page").in(faint, "  ("+clean(v.client)+")"))
+	}
+	if len(out) > 0 {
+		put(in(faint, fmt.Sprintf("came from %s, which others may come from as well", clean(listed(v.addresses, 4)))))
+	}
+	return out
+}
+
+// pagesOf are the pages from which a cookie came.
+func (v *visitor) pagesOf(cookie string) []string {
+	var pages []string
+	for _, s := range v.seen {
+		if slices.Contains(s.cookies, cookie) {
+			pages = append(pages, s.page)
+		}
+	}
+	return pages
+}
