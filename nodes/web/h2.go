@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +42,9 @@ type h2conn struct {
 	streams map[uint32]*h2exchange
 	newest  uint32 // stream that was seen
 	blind   bool   // the budget was spent: no further streams are told of
+	filter  filter
+	buffer  []byte
+	passing bool // nothing is looked at any more
 	end     sync.Once
 }
 
@@ -83,19 +87,45 @@ func newH2Conn(l *link, stream io.ReadWriteCloser, budget *allowance, limit int)
 			c.budget.count(status)
 		}
 	}
+	c.filter.look = func(p []byte) {
+		c.in.cut.feed(p)
+		c.in.frames.Feed(p)
+	}
 	c.blind = l.quiet
 	return c
 }
 
 // Read reads what the client sends and watches it.
 func (c *h2conn) Read(p []byte) (int, error) {
-	n, err := c.stream.Read(p)
-	c.watch.Lock()
-	if !c.idle() {
-		c.in.cut.feed(p[:n])
-		c.in.frames.Feed(p[:n])
+	for len(c.filter.ready) == 0 {
+		if c.passing {
+			return c.receive(p)
+		}
+		if c.buffer == nil {
+			c.buffer = make([]byte, 4<<10)
+		}
+		n, err := c.receive(c.buffer)
+		c.watch.Lock()
+		c.filter.feed(c.buffer[:n])
+		if c.idle() {
+			c.filter.flush()
+			c.passing = true
+		}
+		c.watch.Unlock()
+		if err != nil && len(c.filter.ready) == 0 {
+			return 0, err
+		}
 	}
-	c.watch.Unlock()
+	n := copy(p, c.filter.ready)
+	if c.filter.ready = c.filter.ready[n:]; len(c.filter.ready) == 0 {
+		c.filter.ready = nil
+	}
+	return n, nil
+}
+
+// receive reads from the stream and notes why it ends.
+func (c *h2conn) receive(p []byte) (int, error) {
+	n, err := c.stream.Read(p)
 	if err != nil {
 		c.mu.Lock()
 		c.lost(err, "idle timeout")
@@ -176,6 +206,9 @@ func (c *h2conn) exchange(stream uint32, received bool) *h2exchange {
 
 // head takes the head of a request or response, or its trailers.
 func (c *h2conn) head(h h2frames.Head, received bool) {
+	if received && slices.ContainsFunc(h.Fields, forbidden) {
+		c.filter.malformed = true
+	}
 	x := c.exchange(h.Stream, received)
 	if x == nil {
 		return
@@ -393,10 +426,10 @@ func (s *running) serveHTTP2(l *link, stream io.ReadWriteCloser, secure *tls.Con
 		p.state = new(tls.ConnectionState)
 		*p.state = secure.ConnectionState()
 		conn = tlsH2Conn{c, *p.state}
-		c.in.cut.preface = len(http2.ClientPreface)
+		c.in.cut.preface, c.filter.preface = len(http2.ClientPreface), len(http2.ClientPreface)
 	}
 	server := &http2.Server{
-		MaxConcurrentStreams: maxStreams, IdleTimeout: time.Duration(s.options.IdleTimeout), WriteByteTimeout: sendTimeout,
+		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10, IdleTimeout: time.Duration(s.options.IdleTimeout), WriteByteTimeout: sendTimeout,
 		NewWriteScheduler: func() http2.WriteScheduler { return newScheduler(c) },
 	}
 	server.ServeConn(conn, &http2.ServeConnOpts{
