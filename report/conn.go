@@ -11,6 +11,10 @@ import (
 func (t *teller) connection(c *conn, tree string) {
 	t.toldConn[c] = true
 	who := t.run.who
+	if c.gaveUp {
+		t.put(c.Time, tree, say("connect to ").add(who.at(c.Node, c.remote)).say(": given up, ").in(faint, briefly(cmp.Or(c.failed.Error, "not needed any more"))), "")
+		return
+	}
 	if c.failed != nil {
 		f := c.failed
 		t.put(c.begun(), tree, say("connect to ").add(who.at(c.Node, c.remote)).say(": ").

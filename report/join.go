@@ -39,6 +39,7 @@ type conn struct {
 	duration      float64
 	made          *event.SocketConnect // nil where it was not, and on the server's side
 	failed        *event.SocketError
+	gaveUp        bool // it failed because it was not needed any more
 	closed        *seen[event.SocketClose]
 	server        *conn                     // on the client's side: as the server tells it
 	tls           *seen[event.TLSHandshake] // nil: none is recorded
@@ -254,8 +255,12 @@ func conns(records []event.Record) (made, accepted []*conn) {
 			}
 		case event.SocketClose{}.Word():
 			if e, ok := event.As[event.SocketClose](r); ok {
-				if c := open[link{r.Node, e.Local, e.Remote}]; c != nil && c.closed == nil {
+				switch c := open[link{r.Node, e.Local, e.Remote}]; {
+				case c != nil && c.closed == nil:
 					c.closed = &seen[event.SocketClose]{r, e}
+				case c == nil && e.Local == "" && e.Remote != "" && e.Network == "tcp": // an attempt that was not over
+					failed := &event.SocketError{Network: e.Network, Op: "connect", Remote: e.Remote, Error: e.Reason}
+					made = append(made, &conn{Record: r, remote: e.Remote, failed: failed, gaveUp: true})
 				}
 			}
 		}

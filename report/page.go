@@ -167,14 +167,14 @@ func (t *teller) rivals(host string, used *conn, known []*conn) []*conn {
 	return all
 }
 
-// sideways says whether an attempt began before an earlier one was over, or as it was given up for.
+// sideways says whether an attempt began before an earlier one was over.
 func sideways(attempts []*conn) bool {
 	for i := 1; i < len(attempts); i++ {
 		if attempts[i].begun().Before(attempts[i-1].Time) {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(attempts, func(c *conn) bool { return c.gaveUp })
 }
 
 // milestones tells when the page was how far.

@@ -236,9 +236,8 @@ func openSecureShop(v *view) {
 	v.lookup("shop.example", "A", "tls", "198.18.1.10")
 	s.after(250)
 	w := v.secured("shop", "shop.example", func(*event.TLSHandshake) {
-		s.emit(v.ctx, v.node, event.SocketError{
-			Network: "tcp", Op: "connect", Remote: "[2001:db8::10]:443", Errno: "ECANCELED", Error: "connect: another attempt was faster",
-			Meaning: "another attempt at the same host was faster", Duration: 0.2506,
+		s.emit(v.ctx, v.node, event.SocketClose{
+			Network: "tcp", Remote: "[2001:db8::10]:443", Socket: event.SocketConnection, By: "local", Reason: "another address answered first",
 		})
 	})
 	w.h2 = true
