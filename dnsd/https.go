@@ -28,6 +28,8 @@ const (
 	maxHeader = 128 << 10
 	// maxStreams bounds the requests of one HTTP/2 connection that are answered at once.
 	maxStreams = 100
+	// maxKey bounds what of a query tells it from others of the same instant, in bytes.
+	maxKey = 512
 )
 
 // serveHTTPS answers queries over HTTPS (RFC 8484), HTTP/2 and HTTP/1.1.
@@ -110,7 +112,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := r.Context()
-	host.Turn(s.host, fmt.Sprintf("https %s %x", r.RemoteAddr, query)) // several may have come at once
+	host.Turn(s.host, fmt.Sprintf("https %s %x", r.RemoteAddr, query[:min(len(query), maxKey)])) // several may have come at once
 	local, _ := ctx.Value(http.LocalAddrContextKey).(net.Addr)
 	from := peer{transport: transportHTTPS, remote: r.RemoteAddr}
 	if local != nil {

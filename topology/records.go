@@ -87,7 +87,7 @@ func whyNoRecord(err error) string {
 	if m := noTTL.FindStringSubmatch(said); m != nil {
 		return m[1] + " is no TTL, no class and no type"
 	}
-	return said
+	return strings.TrimPrefix(said, ": ") // a parameter of an HTTPS record has no more to be said about it
 }
 
 // has says whether the file gives the zone a record of that owner and type.

@@ -3,6 +3,7 @@ package secure
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -37,8 +38,9 @@ type connection struct {
 	err     error
 
 	// Under the lock of the client.
-	users int
-	idle  *time.Timer
+	users  int
+	silent bool // an answer did not come in time
+	idle   *time.Timer
 }
 
 // connection returns the connection to a server, for one question; made says that it was made for it. The caller releases it.
@@ -91,20 +93,22 @@ func (k *connection) spent() bool {
 	}
 }
 
-// release is called when the question has been answered. A connection that nobody uses is closed after a while; at once
-// where a newer one is in its place.
+// release is called when the question has been answered, or given up. A connection that nobody uses is closed after a while;
+// at once where none of the next questions will use it.
 func (k *connection) release() {
 	c := k.client
 	c.mu.Lock()
 	k.users--
-	unused := k.users == 0
-	replaced := c.kept[k.server] != k
-	if unused && !replaced {
+	unused, kept, reason := k.users == 0, c.kept[k.server] == k, "another connection has taken its place"
+	if k.silent {
+		reason = "an answer did not come in time"
+	}
+	if unused && kept {
 		k.idle = time.AfterFunc(idleTimeout, k.expire)
 	}
 	c.mu.Unlock()
-	if unused && replaced {
-		k.close("another connection has taken its place")
+	if unused && !kept {
+		k.close(reason)
 	}
 }
 
@@ -121,10 +125,11 @@ func (k *connection) expire() {
 	}
 }
 
-// retire has no further question use the connection.
-func (k *connection) retire() {
+// retire has no further question use the connection; silent says that an answer did not come in time.
+func (k *connection) retire(silent bool) {
 	k.client.mu.Lock()
 	defer k.client.mu.Unlock()
+	k.silent = k.silent || silent
 	if k.client.kept[k.server] == k {
 		delete(k.client.kept, k.server)
 	}
@@ -147,11 +152,12 @@ func (k *connection) close(reason string) {
 
 func (k *connection) local() string { return k.conn.LocalAddr().String() }
 
-// exchange asks over the connection. One on which an answer did not come in time is not used again.
+// exchange asks over the connection. One on which an answer did not come in time is not used again: the server may have lost
+// it.
 func (k *connection) exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, int, error) {
 	response, size, err := k.session.exchange(ctx, query)
-	if err != nil {
-		k.retire()
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		k.retire(true)
 	}
 	return response, size, err
 }
@@ -167,7 +173,7 @@ func (k *connection) make(ctx context.Context) {
 	defer context.AfterFunc(c.life, cancel)()
 	if k.err = k.dial(ctx, limited); k.err != nil {
 		k.err = cause(limited, k.err)
-		k.retire()
+		k.retire(false)
 	}
 }
 

@@ -319,6 +319,49 @@ func TestKeptConnection(t *testing.T) {
 	})
 }
 
+// A question that its asker gives up does not cost the connection; one that is never answered does, as soon as nobody waits.
+func TestGivenUp(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		limit  time.Duration // of the asker
+		closed string
+	}{
+		{"by its asker", time.Second, "idle timeout"},
+		{"by the client", time.Minute, "an answer did not come in time"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBench(t, func(t *testing.T, b *bench) {
+				b.serve("853", "dot", func(conn net.Conn) {
+					for {
+						query, err := readQuery(conn)
+						if err != nil {
+							return
+						}
+						if query.Question[0].Name != "mute.example." {
+							_, _ = conn.Write(frame(t, new(dns.Msg).SetReply(query)))
+						}
+					}
+				})
+				c := secure.New(b.client, secure.Options{Protocol: secure.TLS, Timeout: 3 * time.Second})
+				defer c.Close()
+				ctx, cancel := context.WithCancel(b.ctx)
+				time.AfterFunc(test.limit, cancel)
+				server := netip.MustParseAddrPort("198.51.100.53:853")
+				if _, err := c.Exchange(ctx, server, dns.Question{Name: "mute.example.", Qtype: dns.TypeA, Qclass: dns.ClassINET}, true); err == nil {
+					t.Error("there is an answer")
+				}
+				if _, err := b.ask(c, secure.TLS); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(20 * time.Second)
+				if told := memnet.Told[event.SocketClose](b.client); len(told) == 0 || told[0].Reason != test.closed || told[0].By != "local" {
+					t.Errorf("told %+v", told)
+				}
+			})
+		})
+	}
+}
+
 func TestAnyOrder(t *testing.T) {
 	inBench(t, func(t *testing.T, b *bench) {
 		const questions = 5

@@ -317,13 +317,14 @@ func FuzzServices(f *testing.F) {
 		}
 		f.Add(packed)
 	}
+	f.Add([]byte("\x00\x00\x80\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x41\x00\x01\x00\x00\x00\x01\x00\x02\x00\x00")) // no target
 	f.Fuzz(func(t *testing.T, packed []byte) {
 		m := new(dns.Msg)
 		if err := m.Unpack(packed); err != nil {
 			return
 		}
 		for _, s := range stub.Services(m) {
-			if s.Target == "." && s.Priority > 0 || len(s.Protocols()) == 0 && s.Priority > 0 {
+			if s.Target == "" || len(s.Protocols()) == 0 && s.Priority > 0 {
 				t.Errorf("%+v of %s", s, m)
 			}
 		}

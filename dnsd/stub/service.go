@@ -90,10 +90,11 @@ func (r round) services(ctx context.Context) Part {
 	return part
 }
 
+// httpsRecords are the HTTPS records of a response, but for those that end before their target.
 func httpsRecords(response *dns.Msg) []*dns.SVCB {
 	var records []*dns.SVCB
 	for _, rr := range response.Answer {
-		if https, ok := rr.(*dns.HTTPS); ok {
+		if https, ok := rr.(*dns.HTTPS); ok && https.Target != "" {
 			records = append(records, &https.SVCB)
 		}
 	}
