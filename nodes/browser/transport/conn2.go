@@ -63,6 +63,7 @@ type conn2 struct {
 	peerFrame  int
 	allowed    int64 // bytes that the server may send on all streams
 	unreported int64 // bytes read since it was allowed more
+	late       int64 // bytes that may still come on streams that were given up
 	draining   bool  // it takes no more streams
 	goneAway   string
 	dead       error

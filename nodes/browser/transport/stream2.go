@@ -170,18 +170,22 @@ func (c *conn2) handleData(f *http2.DataFrame) error {
 	}
 	s := c.streams[f.StreamID]
 	data := f.Data()
-	if s == nil || s.closed || s.err != nil {
+	if s == nil {
 		c.consumed(nil, size)
-		if s == nil {
-			return c.unknown(f.StreamID)
+		if c.late -= size; c.late < 0 {
+			return protocolError{http2.ErrCodeStreamClosed, "it goes on with what nobody wants"}
 		}
+		return c.unknown(f.StreamID)
+	}
+	if s.allowed -= size; s.allowed < 0 {
+		return protocolError{http2.ErrCodeFlowControl, "it sends more than it may"}
+	}
+	if s.closed || s.err != nil {
+		c.consumed(nil, size)
 		return nil
 	}
-	s.allowed -= size
 	bad, code := "", http2.ErrCodeProtocol
 	switch {
-	case s.allowed < 0:
-		bad, code = "it sends more than it may", http2.ErrCodeFlowControl
 	case s.status == 0:
 		bad = "a body comes without a head"
 	case s.ended:
@@ -446,6 +450,7 @@ func (x *exchange2) release() {
 	if s := x.stream; s != nil {
 		if !s.ended {
 			c.reset(s, http2.ErrCodeCancel, nil)
+			c.late += s.allowed
 		}
 		c.consumed(nil, int64(s.data.Len()))
 		delete(c.streams, s.id)

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -130,7 +131,7 @@ func certificate(t testing.TB, ca *pki.Authority, r pki.Request) tls.Certificate
 // serve has net/http serve on addr; config nil: without TLS.
 func (w *world) serve(addr string, config *tls.Config, h http.HandlerFunc) *http.Server {
 	l := w.listen(addr)
-	server := &http.Server{Handler: h, TLSConfig: config}
+	server := &http.Server{Handler: h, TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -161,12 +162,12 @@ func (w *world) end(t *Transport) {
 }
 
 // run runs a test in virtual time.
-func run(t *testing.T, o Options, do func(w *world, tr *Transport)) {
+func run(t *testing.T, o Options, do func(t *testing.T, w *world, tr *Transport)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		tr := New(w, w, o)
-		do(w, tr)
+		do(t, w, tr)
 		w.end(tr)
 		time.Sleep(10 * time.Minute) // what servers and TLS still wait for
 	})
