@@ -84,7 +84,7 @@ func status(code int, fields, body string) handler {
 	}
 }
 
-func page(body string) handler  { return status(200, "Content-Type: text/html", body) }
+func markup(body string) handler  { return status(200, "Content-Type: text/html", body) }
 func asset(body string) handler { return status(200, "", body) }
 
 // after answers like next, later.

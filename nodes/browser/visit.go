@@ -85,7 +85,7 @@ func (v *visit) open(ctx context.Context, address string) *Result {
 		return &v.result
 	}
 	ctx = event.Begin(ctx, v.log, v.milestone("url", u, portDetail(u)))
-	page := &document{visit: v}
+	page := newDocument(v)
 	v.navigate(ctx, u, page)
 	v.pending.Wait()
 	v.result.Duration = v.since()
@@ -102,11 +102,8 @@ func (v *visit) open(ctx context.Context, address string) *Result {
 	if !v.settings.keep {
 		v.pool.close(ending)
 	}
-	v.result.Text = page.plain
-	if page.tree != nil {
-		v.result.Title = title(page.tree)
-		v.result.Text = renderText(page, v.frames)
-		v.result.DOM = renderDOM(page, v.frames)
+	if page.url != nil {
+		v.result.Title, v.result.Text, v.result.DOM = page.shown(v.frames)
 	}
 	v.finish(ctx)
 	return &v.result
@@ -180,9 +177,16 @@ func (v *visit) want(ctx context.Context, d *document, ref reference, base, from
 		ThirdParty: r.result.ThirdParty, PageBytes: d.received.Load(), Complete: d.complete.Load(),
 	})
 	r.ticket = v.pool.reserve(origin(u), r.rank())
+	style := ref.destination == destStyle
+	if style {
+		d.style(ctx, func() { d.open++ })
+	}
 	v.pending.Go(func() {
 		v.turn(r)
 		v.load(ctx, d, r)
+		if style {
+			d.style(ctx, func() { d.open-- })
+		}
 	})
 }
 
@@ -214,7 +218,7 @@ func (v *visit) admit(u *weburl.URL, destination string, d *document) bool {
 
 // load requests an asset and reads it as its destination asks, through redirects.
 func (v *visit) load(ctx context.Context, d *document, r *request) {
-	named := r.url.Bare()
+	named := r.url
 	for redirects := 0; ; redirects++ {
 		var next *weburl.URL
 		v.fetch(ctx, r, func(resp *response) error {
@@ -223,9 +227,9 @@ func (v *visit) load(ctx context.Context, d *document, r *request) {
 			}
 			switch r.result.Destination {
 			case destStyle:
-				return v.readSheet(ctx, d, resp)
+				return v.readSheet(ctx, d, named, resp)
 			case destFrame:
-				return v.readFrame(ctx, d, named, resp)
+				return v.readFrame(ctx, d, named.Bare(), resp)
 			}
 			return resp.discard(-1)
 		})
@@ -243,19 +247,20 @@ func (v *visit) load(ctx context.Context, d *document, r *request) {
 	}
 }
 
-// readSheet reads a style sheet and requests what it names.
-func (v *visit) readSheet(ctx context.Context, d *document, resp *response) error {
+// readSheet reads a style sheet, which d calls named, and requests what it imports.
+func (v *visit) readSheet(ctx context.Context, d *document, named *weburl.URL, resp *response) error {
 	text, err := resp.keep(maxSheet)
 	if err != nil || resp.status >= 300 {
 		return err
 	}
-	scanCSS(string(text), func(ref reference) { v.want(ctx, d, ref, resp.url, resp.url) })
+	d.sheet(ctx, named, resp.url, string(text))
 	return nil
 }
 
 // readFrame reads the document of a frame, which its parent calls named.
 func (v *visit) readFrame(ctx context.Context, parent *document, named string, resp *response) error {
-	frame := &document{visit: v, url: resp.url, base: resp.url, depth: parent.depth + 1}
+	frame := newDocument(v)
+	frame.url, frame.base, frame.depth = resp.url, resp.url, parent.depth+1
 	err := frame.read(ctx, resp, maxFrame)
 	v.mu.Lock()
 	v.frames[named] = frame
