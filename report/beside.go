@@ -35,8 +35,10 @@ func (r *run) writeBeside(w io.Writer, o Options) error {
 // beside are the sections that Beside writes.
 func (r *run) beside(n int) []section {
 	var all []section
-	if s := r.contrast(n); s != nil {
-		all = append(all, *s)
+	for _, s := range []*section{r.contrastLookups(n), r.contrast(n)} {
+		if s != nil {
+			all = append(all, *s)
+		}
 	}
 	all = append(all, r.protocols(n)...)
 	all = append(all, r.browsers(n)...)

@@ -173,33 +173,14 @@ func (s encryptedTalk) amount() string {
 
 // contrast sets a page load in plain and an encrypted one of the same page beside each other.
 func (r *run) contrast(n int) *section {
-	type view struct {
-		step *step
-		e    exposure
-	}
-	var plainly, secretly *view
-	for _, s := range r.steps {
-		if !s.begun || !s.isPage() {
-			continue
-		}
-		v := &view{s, r.exposed(s)}
-		target := withoutScheme(r.visit(s, nil).url)
-		switch {
-		case len(v.e.requests) > 0 && len(v.e.servers) == 0 && plainly == nil:
-			if secretly == nil || target == withoutScheme(r.visit(secretly.step, nil).url) {
-				plainly = v
-			}
-		case len(v.e.servers) > 0 && len(v.e.requests) == 0 && secretly == nil:
-			if plainly == nil || target == withoutScheme(r.visit(plainly.step, nil).url) {
-				secretly = v
-			}
-		}
-	}
-	if plainly == nil || secretly == nil {
+	plainly, secretly := r.twoWays(true,
+		func(e exposure) bool { return len(e.requests) > 0 && len(e.servers) == 0 },
+		func(e exposure) bool { return len(e.servers) > 0 && len(e.requests) == 0 })
+	if plainly == nil {
 		return nil
 	}
-	t := table{heads: []string{plainly.step.ID + " (" + plainly.step.Node + ")", secretly.step.ID + " (" + secretly.step.Node + ")"}}
-	a, b := plainly.e, secretly.e
+	a, b := r.exposed(plainly), r.exposed(secretly)
+	t := table{heads: []string{stepName(plainly), stepName(secretly)}}
 	t.row("names looked up", a.namesText(), b.namesText())
 	t.row("servers", a.serversText(), b.serversText())
 	t.row("host", a.hostsText(), b.hostsText())
@@ -208,6 +189,65 @@ func (r *run) contrast(n int) *section {
 	t.row("pages and files", a.contentText(), b.contentText())
 	title := in(strong, "What somebody on the path could read").say(" of the same page, in plain and encrypted")
 	return &section{title: title, lines: t.lines(n)}
+}
+
+// contrastLookups sets a lookup in plain and an encrypted one of the same name beside each other, where they are steps of
+// their own.
+func (r *run) contrastLookups(n int) *section {
+	alone := func(e exposure) bool { return len(e.requests)+len(e.servers) == 0 }
+	plainly, secretly := r.twoWays(false,
+		func(e exposure) bool { return alone(e) && len(e.names) > 0 && len(e.resolvers) == 0 },
+		func(e exposure) bool { return alone(e) && len(e.names) == 0 && len(e.resolvers) > 0 })
+	if plainly == nil {
+		return nil
+	}
+	a, b := r.exposed(plainly), r.exposed(secretly)
+	t := table{heads: []string{stepName(plainly), stepName(secretly)}}
+	t.row("asked", strings.Join(a.asked, ", "), b.resolversText())
+	t.row("for the names", strings.Join(a.names, ", "), "")
+	title := in(strong, "What somebody on the path could read").say(" of the same lookup, in plain and encrypted")
+	return &section{title: title, lines: t.lines(n)}
+}
+
+// twoWays finds the first steps, one of each kind, that are about the same thing: page loads or none; nil, nil where there
+// are no two.
+func (r *run) twoWays(pages bool, plain, secret func(exposure) bool) (plainly, secretly *step) {
+	type pair struct{ plainly, secretly *step }
+	about := make(map[string]*pair)
+	for _, s := range r.steps {
+		if !s.begun || s.isPage() != pages {
+			continue
+		}
+		target := s.Target
+		if pages {
+			target = withoutScheme(r.visit(s, nil).url)
+		}
+		if about[target] == nil {
+			about[target] = new(pair)
+		}
+		p, e := about[target], r.exposed(s)
+		if p.plainly == nil && plain(e) {
+			p.plainly = s
+		}
+		if p.secretly == nil && secret(e) {
+			p.secretly = s
+		}
+		if p.plainly != nil && p.secretly != nil {
+			return p.plainly, p.secretly
+		}
+	}
+	return nil, nil
+}
+
+// stepName names a step and its node.
+func stepName(s *step) string { return s.ID + " (" + s.Node + ")" }
+
+func (e exposure) resolversText() string {
+	var all []string
+	for _, r := range e.resolvers {
+		all = append(all, r.remote+r.amount())
+	}
+	return listed(all, 4)
 }
 
 func (e exposure) namesText() string {

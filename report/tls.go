@@ -47,7 +47,7 @@ func (t *teller) handshake(c *conn, tree string) {
 	} else {
 		w = w.add(server).say(" proves that it is ").in(strong, clean(cmp.Or(h.ServerName, address(c.remote).String())))
 		if h.Issuer != "" {
-			w = w.say("; " + clean(h.Issuer) + " vouches for it")
+			w = w.say("; " + clean(commonName(h.Issuer)) + " vouches for it")
 		}
 	}
 	t.put(begun, tree, w, seconds(h.Duration))
@@ -74,6 +74,16 @@ func (t *teller) certificate(h event.TLSHandshake, tree string) {
 		text += " until " + clean(day(h.NotAfter))
 	}
 	t.note(tree+"├ ", in(faint, text))
+}
+
+// commonName is the CN of a distinguished name (RFC 4514), or the whole where it has none.
+func commonName(distinguished string) string {
+	for part := range strings.SplitSeq(distinguished, ",") {
+		if cn, ok := strings.CutPrefix(strings.TrimSpace(part), "CN="); ok && cn != "" {
+			return cn
+		}
+	}
+	return distinguished
 }
 
 // day is the date of a moment in RFC 3339.
