@@ -51,7 +51,8 @@ type Request struct {
 // method is the request's, GET by default.
 func (r Request) method() string { return cmp.Or(r.Method, http.MethodGet) }
 
-// Response is a final response.
+// Response is a final response. Cookies are set by what servers send alone: Set-Cookie in a response from the cache has
+// been obeyed when it came.
 type Response struct {
 	Status int
 	Header http.Header

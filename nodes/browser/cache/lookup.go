@@ -227,7 +227,7 @@ func (e *entry) rest() http.Header {
 }
 
 // Failed says whether an old response may be shown because the server did not answer, or with the error status (RFC
-// 5861, section 4). Use is Stale or Miss.
+// 5861, section 4). Use is Stale, and then the server is not asked again, or Miss.
 func (c *Cache) Failed(at time.Time, r Request, status int) Decision {
 	c.mu.Lock()
 	defer c.mu.Unlock()

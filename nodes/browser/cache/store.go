@@ -28,7 +28,7 @@ type Outcome struct {
 	// rest of an incomplete one the whole.
 	Response *Response
 	// Again says that what the server sent cannot answer the request: it is to be looked up once more, without what the
-	// cache thought it had.
+	// cache thought it had. A server can bring that about each time: once is enough.
 	Again  bool
 	Reason string        // a clause that reads on after "because"; never empty
 	Age    time.Duration // of what is stored now

@@ -31,15 +31,13 @@ type Cookie struct {
 	Expires   time.Time `json:"expires,omitzero"`
 	Created   time.Time `json:"created"`
 	Accessed  time.Time `json:"accessed"`
-	Partition Partition `json:"partition,omitzero"`
+	Partition Partition `json:"partition,omitzero"` // the jar within the jar that holds it
 }
 
 // Partition is the key of a jar within the jar, for the pages of one site. The zero value is no partition.
 type Partition struct {
-	// TopSite is scheme and registrable domain of the page in the address bar, such as https://shop.example.
-	TopSite string `json:"top_site"`
-	// CrossSite says that the cookie belongs to what other sites contribute to such pages.
-	CrossSite bool `json:"cross_site,omitzero"`
+	TopSite   string `json:"top_site"`            // scheme and registrable domain of the page in the address bar, such as https://shop.example
+	CrossSite bool   `json:"cross_site,omitzero"` // for what other sites contribute to such pages
 }
 
 func (c *Cookie) expired(at time.Time) bool { return !c.Session && !c.Expires.After(at) }
@@ -109,9 +107,9 @@ const (
 // Change is what became of a cookie.
 type Change struct {
 	Kind    Kind
-	Cookie  Cookie // name and value alone where the field was refused
-	Reason  string // a clause that reads on after "because"; never empty
-	Evicted []Change
+	Cookie  Cookie   // name and value alone where the field was refused
+	Reason  string   // a clause that reads on after "because"; never empty
+	Evicted []Change // what went before it: cookies whose time was over, and those that were too many
 }
 
 // Expire removes the cookies whose time is over and returns them.
