@@ -6,8 +6,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -178,4 +181,10 @@ func TestH2Spec(t *testing.T) {
 			}
 		})
 	}
+}
+
+// discard reads a response to its end and returns the bytes of its body.
+func discard(response *http.Response) (int64, error) {
+	n, err := io.Copy(io.Discard, response.Body)
+	return n, errors.Join(err, response.Body.Close())
 }
