@@ -8,9 +8,6 @@ import (
 	"scenario/nodes/browser/weburl"
 )
 
-// errHTTPS is why a page or asset behind https is not loaded.
-var errHTTPS = errors.New("https is not spoken by this browser yet")
-
 // typed reads an address as a person writes it in the address bar: without a scheme it is http, with the scheme's port
 // where none is named.
 func typed(text string) (*weburl.URL, error) {
@@ -30,7 +27,7 @@ func typed(text string) (*weburl.URL, error) {
 		return nil, fmt.Errorf("%q is no address: %w", text, err)
 	}
 	if !u.Web() {
-		return nil, fmt.Errorf("%q is no address of a web page: this browser opens http", text)
+		return nil, fmt.Errorf("%q is no address of a web page: this browser opens http and https", text)
 	}
 	if u.Hostname() == "" {
 		return nil, fmt.Errorf("%q is no address: it names no host", text)
@@ -48,24 +45,10 @@ func hasScheme(text string) bool {
 	return rest == "" || rest[0] < '0' || rest[0] > '9'
 }
 
-// origin is the scheme, host and port of u, by which connections are shared.
-func origin(u *weburl.URL) string {
-	return fmt.Sprintf("%s://%s:%d", u.Scheme(), u.Hostname(), u.PortNumber())
-}
-
 // portDetail says where the port of an address came from.
 func portDetail(u *weburl.URL) string {
 	if u.Port() == "" {
 		return fmt.Sprintf("port %d, the default of %s", u.PortNumber(), u.Scheme())
 	}
 	return "port " + u.Port() + ", as written"
-}
-
-// referrer is what a request for u tells of the document that asks for it: its address to its own origin, its origin to
-// others (strict-origin-when-cross-origin, the default of Referrer Policy).
-func referrer(document, u *weburl.URL) string {
-	if origin(document) == origin(u) {
-		return document.WithoutCredentials().String()
-	}
-	return document.Scheme() + "://" + document.Host() + "/"
 }

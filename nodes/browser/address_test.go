@@ -40,27 +40,6 @@ func TestTyped(t *testing.T) {
 	}
 }
 
-func TestReferrer(t *testing.T) {
-	for _, test := range []struct{ document, url, want string }{
-		{"http://shop.example/a?b#c", "http://shop.example/x", "http://shop.example/a?b"},
-		{"http://ann:secret@shop.example/a", "http://shop.example/x", "http://shop.example/a"},
-		{"http://shop.example:81/a", "http://shop.example/x", "http://shop.example:81/"},
-		{"http://shop.example/a", "http://ads.example/x", "http://shop.example/"},
-	} {
-		document, err := typed(test.document)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := typed(test.url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := referrer(document, u); got != test.want {
-			t.Errorf("from %s to %s: %s, want %s", test.document, test.url, got, test.want)
-		}
-	}
-}
-
 func FuzzTyped(f *testing.F) {
 	for _, seed := range []string{"shop.example", "http://a:b@c:1/d?e#f", "[::1]", "//", "a:b", "mailto:x", "1:2", "\x00", "http://%41"} {
 		f.Add(seed)

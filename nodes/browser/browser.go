@@ -1,9 +1,10 @@
 // Package browser is the role of a web browser: it opens pages as a browser does, without running scripts, and tells
 // every step of it.
 //
-// A page load ([visit]) reads the typed address (address.go), looks its host up, connects ([pool], [conn]), requests
-// ([visit.fetch]), finds assets while the page arrives ([scan], [scanCSS]) and shows the page as text and as a tree
-// (render.go). Cookies are the work of package cookie.
+// A page load ([visit]) reads the typed address (address.go) and asks for it ([request], fetch.go): by the rules of package
+// policy, from the cache ([cached]) or over package transport ([exchange]). While the page arrives, package page finds what
+// belongs to it ([document]). Actions on the page that is open (navigate.go), requests as scripts make them (script.go) and
+// downloads (download.go) go the same way.
 package browser
 
 import (
@@ -12,8 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -21,21 +20,24 @@ import (
 	"scenario/event"
 	"scenario/host"
 	"scenario/nodes/browser/cookie"
+	"scenario/nodes/browser/transport"
 	"scenario/nodes/role"
 )
 
-// Values of the options cookies and default_same_site.
+// Values of the options.
 const (
-	cookiesAllow           = "allow"
-	cookiesBlockThirdParty = "block-third-party"
-	sameSiteLax            = "lax"
-	sameSiteNone           = "none"
+	sameSiteLax  = "lax"
+	sameSiteNone = "none"
 )
 
 // Options of the role.
 type Options struct {
-	Cookies         string        `json:"cookies,omitempty" jsonschema_description:"whether sites other than the page's may store and get cookies" jsonschema:"enum=allow,enum=block-third-party,default=allow"`
+	DNS             string        `json:"dns,omitempty" jsonschema_description:"how the name servers are asked: plain (everybody on the path reads it), tls (RFC 7858) or https (RFC 8484)" jsonschema:"enum=plain,enum=tls,enum=https,default=plain"`
+	HTTP2           *bool         `json:"http2,omitempty" jsonschema_description:"offer HTTP/2 to servers behind https" jsonschema:"default=true"`
+	HTTPSRecords    *bool         `json:"https_records,omitempty" jsonschema_description:"ask for HTTPS records (RFC 9460) beside addresses, and go by them" jsonschema:"default=true"`
+	Cookies         string        `json:"cookies,omitempty" jsonschema_description:"whether sites other than the page's may store and get cookies; partition keeps them in a jar for each site in the address bar" jsonschema:"enum=allow,enum=block-third-party,enum=partition,default=allow"`
 	DefaultSameSite string        `json:"default_same_site,omitempty" jsonschema_description:"what a cookie without SameSite counts as; none also lets SameSite=None be without Secure, as in browsers before 2020: third-party cookies over plain http need it" jsonschema:"enum=lax,enum=none,default=lax"`
+	Cache           *bool         `json:"cache,omitempty" jsonschema_description:"keep responses for later, as far as they allow it (RFC 9111)" jsonschema:"default=true"`
 	UserAgent       string        `json:"user_agent,omitempty" jsonschema_description:"the User-Agent field of every request" jsonschema:"default=scenario-browser/1"`
 	ConnectTimeout  role.Duration `json:"connect_timeout,omitempty" jsonschema_description:"how long to wait for a connection to one address" jsonschema:"default=10s"`
 	Timeout         role.Duration `json:"timeout,omitempty" jsonschema_description:"how long a page load may take; what is missing then has failed" jsonschema:"default=25s"`
@@ -45,6 +47,10 @@ type Options struct {
 
 // settings are checked options.
 type settings struct {
+	dns            stub.Transport
+	http2, records bool
+	cache          bool
+	cookies        cookie.Policy
 	userAgent      string
 	connectTimeout time.Duration
 	timeout        time.Duration
@@ -52,43 +58,16 @@ type settings struct {
 	keep           bool
 }
 
-// BrowseArgs are the arguments of the action browse.
-type BrowseArgs struct {
-	URL     string        `json:"url" jsonschema_description:"the address, as a person types it" jsonschema:"required"`
-	Timeout role.Duration `json:"timeout,omitempty" jsonschema_description:"how long the page load may take; default: the role's timeout"`
-}
-
-// NoArgs are the arguments of an action that takes none.
-type NoArgs struct{}
-
-// CookiesResult is what the actions cookies and clear_cookies return.
-type CookiesResult struct {
-	Cookies []cookie.Cookie `json:"cookies"` // in the jar; after clear_cookies: that were in it
-}
-
 // Resolver finds the addresses of a name; [stub.Resolver] is the node's own.
-type Resolver interface {
-	Lookup(ctx context.Context, name string) (stub.Answer, error)
-}
+type Resolver interface{ transport.Resolver }
 
 // Browser is the role.
 type Browser struct {
 	settings settings
-	policy   cookie.Policy
 	resolver func(host.Host) Resolver
 
 	mu      sync.Mutex
 	running *session // nil outside Serve
-}
-
-// session is what a browser keeps between visits while it runs.
-type session struct {
-	ctx      context.Context // of Serve
-	jar      *cookie.Jar
-	resolver Resolver
-	pool     *pool         // of connections that are kept
-	saving   chan struct{} // holds a value while the jar's file is being written
-	actions  sync.WaitGroup
 }
 
 var (
@@ -100,44 +79,65 @@ var (
 func Kind() role.Kind {
 	return role.Kind{
 		Name:    "browser",
-		Doc:     "A web browser without scripts: it opens pages with their assets and keeps cookies.",
+		Doc:     "A web browser without scripts: it opens pages with their assets, keeps cookies and a cache, and goes by the rules of the web.",
 		Options: Options{},
 		Actions: []role.Action{
 			{Name: "browse", Doc: "Open a page and load what belongs to it.", Args: BrowseArgs{}, Short: "url", Result: Result{}},
+			{Name: "click", Doc: "Follow a link of the page that is open, or press a button of a form.", Args: ClickArgs{}, Short: "text", Result: Result{}},
+			{Name: "fill", Doc: "Write into the fields of a form of the page that is open.", Args: FillArgs{}, Result: FormResult{}},
+			{Name: "submit", Doc: "Send a form of the page that is open.", Args: SubmitArgs{}, Result: Result{}},
+			{Name: "back", Doc: "Open the page that was open before this one.", Args: NoArgs{}, Result: Result{}},
+			{Name: "fetch", Doc: "Make a request as a script of the page that is open would (fetch, XMLHttpRequest): the same-origin policy and CORS hold.", Args: FetchArgs{}, Short: "url", Result: FetchResult{}},
+			{Name: "download", Doc: "Download a file: in parts side by side, from where an earlier try ended, or some ranges of it.", Args: DownloadArgs{}, Short: "url", Result: DownloadResult{}},
+			{Name: "seek", Doc: "Play a file of the page that is open, or of an address, and jump to a place in it.", Args: SeekArgs{}, Short: "url", Result: SeekResult{}},
 			{Name: "cookies", Doc: "List the cookie jar.", Args: NoArgs{}, Result: CookiesResult{}},
 			{Name: "clear_cookies", Doc: "Empty the cookie jar.", Args: NoArgs{}, Result: CookiesResult{}},
+			{Name: "clear_cache", Doc: "Empty the HTTP cache.", Args: NoArgs{}, Result: CacheResult{}},
+			{Name: "distrust", Doc: "No longer trust the scenario's authority: pages over https are refused from now on.", Args: NoArgs{}, Result: TrustResult{}},
+			{Name: "trust", Doc: "Trust the scenario's authority again.", Args: NoArgs{}, Result: TrustResult{}},
 		},
-		New: func(options json.RawMessage) (role.Role, error) {
-			return newBrowser(options, func(h host.Host) Resolver { return stub.New(h) })
-		},
+		New: func(options json.RawMessage) (role.Role, error) { return newBrowser(options, nil) },
 	}
 }
 
+// newBrowser makes a browser; where resolver is nil, the node's own name servers are asked.
 func newBrowser(text json.RawMessage, resolver func(host.Host) Resolver) (*Browser, error) {
 	o := Options{
-		Cookies: cookiesAllow, DefaultSameSite: sameSiteLax, UserAgent: "scenario-browser/1",
+		DNS: string(stub.Plain), Cookies: string(cookie.AllowThirdParty), DefaultSameSite: sameSiteLax, UserAgent: "scenario-browser/1",
 		ConnectTimeout: role.Duration(10 * time.Second), Timeout: role.Duration(25 * time.Second), LogBody: 4096,
 	}
 	if err := decodeStrictly(text, &o); err != nil {
 		return nil, fmt.Errorf("options: %w", err)
 	}
+	policy := cookie.Policy{ThirdParty: cookie.ThirdParty(o.Cookies), LooseSameSite: o.DefaultSameSite == sameSiteNone}
+	switch policy.ThirdParty {
+	case cookie.AllowThirdParty, cookie.BlockThirdParty, cookie.PartitionThirdParty:
+	default:
+		return nil, fmt.Errorf("options: cookies is %q, not %s, %s or %s", o.Cookies, cookie.AllowThirdParty, cookie.BlockThirdParty, cookie.PartitionThirdParty)
+	}
+	switch stub.Transport(o.DNS) {
+	case stub.Plain, stub.TLS, stub.HTTPS:
+	default:
+		return nil, fmt.Errorf("options: dns is %q, not %s, %s or %s", o.DNS, stub.Plain, stub.TLS, stub.HTTPS)
+	}
 	switch {
-	case o.Cookies != cookiesAllow && o.Cookies != cookiesBlockThirdParty:
-		return nil, fmt.Errorf("options: cookies is %q, not %s or %s", o.Cookies, cookiesAllow, cookiesBlockThirdParty)
 	case o.DefaultSameSite != sameSiteLax && o.DefaultSameSite != sameSiteNone:
 		return nil, fmt.Errorf("options: default_same_site is %q, not %s or %s", o.DefaultSameSite, sameSiteLax, sameSiteNone)
 	case o.LogBody < 0:
 		return nil, errors.New("options: log_body is negative")
 	}
-	return &Browser{
-		settings: settings{
-			userAgent: o.UserAgent, connectTimeout: time.Duration(o.ConnectTimeout), timeout: time.Duration(o.Timeout),
-			logBody: o.LogBody, keep: o.KeepConnections,
-		},
-		policy:   cookie.Policy{ThirdParty: cookie.ThirdParty(o.Cookies), LooseSameSite: o.DefaultSameSite == sameSiteNone},
-		resolver: resolver,
-	}, nil
+	set := settings{
+		dns: stub.Transport(o.DNS), http2: orTrue(o.HTTP2), records: orTrue(o.HTTPSRecords), cache: orTrue(o.Cache), cookies: policy,
+		userAgent: o.UserAgent, connectTimeout: time.Duration(o.ConnectTimeout), timeout: time.Duration(o.Timeout),
+		logBody: o.LogBody, keep: o.KeepConnections,
+	}
+	if resolver == nil {
+		resolver = func(h host.Host) Resolver { return stub.NewWith(h, stub.Options{Transport: set.dns}) }
+	}
+	return &Browser{settings: set, resolver: resolver}, nil
 }
+
+func orTrue(b *bool) bool { return b == nil || *b }
 
 // decodeStrictly reads one JSON object; a key that v does not have is an error.
 func decodeStrictly(text json.RawMessage, v any) error {
@@ -149,18 +149,20 @@ func decodeStrictly(text json.RawMessage, v any) error {
 	return d.Decode(v)
 }
 
-// Serve keeps the cookie jar and the resolver's cache until ctx ends; then page loads that still run are stopped.
+// Serve keeps the profile (cookies, cache, HSTS list) and the resolver's cache until ctx ends; then page loads that still
+// run are stopped.
 func (b *Browser) Serve(ctx context.Context, h host.Host, ready func()) error {
-	s := &session{
-		ctx: ctx, jar: cookie.NewJar(b.policy), resolver: b.resolver(h), pool: newPool(), saving: make(chan struct{}, 1),
-	}
-	s.restore(h)
+	s := newSession(ctx, h, b.settings, b.resolver(h))
+	s.restore()
 	b.set(s)
 	ready()
 	<-ctx.Done()
 	b.set(nil)
 	s.actions.Wait()
-	s.pool.close("the browser was closed")
+	s.transport.Close("the browser was closed")
+	if c, ok := s.resolver.(interface{ Close() }); ok {
+		c.Close()
+	}
 	return nil
 }
 
@@ -192,93 +194,71 @@ func (b *Browser) Do(ctx context.Context, h host.Host, action string, args json.
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel)
 	defer stop()
-
 	switch action {
 	case "browse":
-		var a BrowseArgs
-		if err := decodeStrictly(args, &a); err != nil {
-			return nil, fmt.Errorf("browse: %w", err)
-		}
-		return b.browse(ctx, h, s, a)
+		return act(ctx, s, action, args, s.browse)
+	case "click":
+		return act(ctx, s, action, args, s.click)
+	case "fill":
+		return act(ctx, s, action, args, s.fill)
+	case "submit":
+		return act(ctx, s, action, args, s.submit)
+	case "back":
+		return act(ctx, s, action, args, s.back)
+	case "fetch":
+		return act(ctx, s, action, args, s.fetch)
+	case "download":
+		return act(ctx, s, action, args, s.download)
+	case "seek":
+		return act(ctx, s, action, args, s.seek)
 	case "cookies":
 		return CookiesResult{s.jar.Cookies()}, nil
 	case "clear_cookies":
-		gone := s.jar.Clear()
-		for _, c := range gone {
-			event.Emit(ctx, h.Log(), stored("deleted", c))
-		}
-		s.save(ctx, h)
-		return CookiesResult{gone}, nil
+		return s.clearCookies(ctx), nil
+	case "clear_cache":
+		return s.clearCache(ctx), nil
+	case "distrust":
+		return s.trust(ctx, false), nil
+	case "trust":
+		return s.trust(ctx, true), nil
 	}
 	return nil, fmt.Errorf("browser: no such action: %s", action)
 }
 
-func (b *Browser) browse(ctx context.Context, h host.Host, s *session, a BrowseArgs) (*Result, error) {
-	set := b.settings
-	if a.Timeout > 0 {
-		set.timeout = time.Duration(a.Timeout)
+// act reads the arguments of an action and carries it out.
+func act[A, R any](ctx context.Context, s *session, action string, args json.RawMessage, do func(context.Context, A) (R, error)) (any, error) {
+	var a A
+	if err := decodeStrictly(args, &a); err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
 	}
-	connections := s.pool
-	if !set.keep {
-		connections = newPool()
+	result, err := do(ctx, a)
+	if ended := ctx.Err(); errors.Is(ended, context.Canceled) {
+		return nil, fmt.Errorf("%s: %w", action, ended)
 	}
-	loading, cancel := context.WithTimeout(ctx, set.timeout)
-	defer cancel()
-	result := newVisit(h, s, connections, set).open(loading, a.URL)
-	if err := ctx.Err(); errors.Is(err, context.Canceled) {
-		return nil, fmt.Errorf("browse %s: %w", a.URL, err)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
 	}
-	s.save(ctx, h)
+	s.save(ctx)
 	return result, nil
 }
 
-// cookieFile holds the cookie jar between visits.
-const cookieFile = "cookies.json"
-
-// restore reads the cookie jar that an earlier run of the browser left. A file that cannot be read is no reason not to
-// start: the jar is empty then, and the log says why.
-func (s *session) restore(h host.Host) {
-	storage, ok := h.(host.Storage)
-	if !ok {
-		return
-	}
-	text, err := storage.ReadFile(cookieFile)
-	if err == nil {
-		err = s.jar.Load(time.Now(), text)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		h.Log().Warn("the cookie jar was not read", slog.Any("error", err))
-	}
-}
-
-// save writes the cookie jar, where the host keeps files; one page load at a time, so that the last one written is the newest.
-func (s *session) save(ctx context.Context, h host.Host) {
-	storage, ok := h.(host.Storage)
-	if !ok {
-		return
-	}
-	select {
-	case s.saving <- struct{}{}:
-		defer func() { <-s.saving }()
-	case <-ctx.Done():
-		return
-	}
-	text, err := s.jar.Marshal()
-	if err == nil {
-		err = storage.WriteFile(cookieFile, text)
-	}
-	if err != nil {
-		h.Log().Warn("the cookie jar was not written", slog.Any("error", err))
-	}
-}
-
 // stored describes a change of the jar.
-func stored(change string, c cookie.Cookie) event.CookieStore {
+func stored(change cookie.Change) event.CookieStore {
+	c := change.Cookie
 	e := event.CookieStore{
-		Name: c.Name, Value: c.Value, Domain: c.Domain, HostOnly: c.HostOnly, Path: c.Path, Change: change,
+		Name: c.Name, Value: c.Value, Domain: c.Domain, HostOnly: c.HostOnly, Path: c.Path, Secure: c.Secure, HTTPOnly: c.HTTPOnly,
+		SameSite: string(c.SameSite), Partition: partitionName(c), Change: string(change.Kind), Reason: change.Reason,
 	}
 	if !c.Session {
 		e.Expires = c.Expires.UTC().Format(time.RFC3339)
 	}
 	return e
+}
+
+// partitionName names the partition of a cookie; empty where it is in none.
+func partitionName(c cookie.Cookie) string {
+	if c.Partition == (cookie.Partition{}) {
+		return ""
+	}
+	return c.Partition.String()
 }

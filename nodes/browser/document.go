@@ -3,220 +3,280 @@ package browser
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"mime"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/net/html"
-	"golang.org/x/net/html/charset"
-	"scenario/nodes/browser/weburl"
 
 	"scenario/event"
-	"scenario/host"
 	"scenario/nodes/browser/page"
+	"scenario/nodes/browser/policy"
+	"scenario/nodes/browser/weburl"
 )
 
 // document is an HTML document that is loaded: the page, or a frame in it.
 type document struct {
-	visit *visit
-	url   *weburl.URL
-	base  *weburl.URL // what its addresses are relative to
-	depth int         // 0: the page
+	visit     *visit
+	ctx       context.Context // of the event that led to it
+	parent    *document       // that it is a frame of; nil: it is the page
+	url       *weburl.URL     // whose origin it has
+	base      *weburl.URL     // what its addresses are relative to
+	depth     int             // 0: the page
+	referrers policy.ReferrerPolicy
+	upgrades  bool // it asks for https for all that it names
+	inline    bool // it stands in an attribute of its parent
+	refresh   *page.Refresh
 
 	received atomic.Int64 // bytes so far
 	complete atomic.Bool
 
+	tree  *html.Node   // nil: not HTML, or not read
+	plain string       // the text of a document that is not HTML
+	text  bytes.Buffer // of HTML, as far as it has come
+	icon  bool         // it names one
+	shown int          // images so far
+
 	mu     sync.Mutex
-	tree   *html.Node             // nil: not HTML, or not read
-	sheets map[string]*page.Sheet // that came, by the URLs that name them
-	open   int                    // style sheets that are still to come
-
-	plain string // the text of a document that is not HTML
+	marks  page.Milestones
+	ended  bool // it has been parsed, as far as it came
+	told   struct{ parsed, content, load bool }
+	styles int                        // style sheets that are awaited, and the tree
+	sheets map[string]*page.Sheet     // by the address that names them
+	named  map[string]context.Context // of the events that led to them, by their own address
+	loaded func()                     // to be called once, when all is there
 }
 
-// Destinations of requests (Fetch, section 2.2.5), and the page itself.
-const (
-	destDocument = string(page.DestDocument)
-	destStyle    = string(page.DestStyle)
-	destScript   = string(page.DestScript)
-	destImage    = string(page.DestImage)
-	destFont     = string(page.DestFont)
-	destFrame    = string(page.DestFrame)
-	destIcon     = string(page.DestFavicon)
-)
-
-// reference is an address that a document or style sheet names, as it is written there.
-type reference struct {
-	address     string
-	destination string
-}
-
-func newDocument(v *visit) *document {
-	return &document{visit: v, sheets: make(map[string]*page.Sheet)}
-}
-
-// shown is the document's title, its text as a person reads it, and its tree.
-func (d *document) shown(frames map[string]*document) (title, text, dom string) {
-	c := d.content(frames)
-	if d.tree == nil {
-		return "", c.Text(), ""
+// newDocument makes a document that came from u.
+func (v *visit) newDocument(ctx context.Context, u *weburl.URL, parent *document) *document {
+	d := &document{
+		visit: v, ctx: ctx, url: u, base: u, parent: parent, styles: 1,
+		sheets: make(map[string]*page.Sheet), named: make(map[string]context.Context),
 	}
-	return page.Title(d.tree), c.Text(), c.DOM()
+	if parent != nil {
+		d.depth = parent.depth + 1
+	}
+	return d
+}
+
+// top is the page that the document is part of.
+func (d *document) top() *document {
+	for d.parent != nil {
+		d = d.parent
+	}
+	return d
+}
+
+// chain is the addresses of the document and those around it.
+func (d *document) chain() []*weburl.URL {
+	var list []*weburl.URL
+	for ; d != nil; d = d.parent {
+		list = append(list, d.url)
+	}
+	return list
+}
+
+// quirks says that the document does not begin with the doctype of HTML, as far as it has come.
+func (d *document) quirks() bool {
+	start := d.text.Bytes()
+	return !bytes.Contains(bytes.ToLower(start[:min(len(start), 1024)]), []byte("<!doctype html"))
 }
 
 // read reads the document from its response, requests what it names while it arrives, and builds its tree. Assets are
 // found in the very bytes that the tree is built from.
 func (d *document) read(ctx context.Context, resp *response, limit int64) error {
-	v := d.visit
-	kind, parameters, _ := mime.ParseMediaType(resp.header.Get("Content-Type"))
-	if coding := resp.header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return fmt.Errorf("the body is coded as %s, which was not offered", coding)
+	d.ctx = ctx
+	d.referrers = policy.ReferrerPolicyHeader(resp.header)
+	d.upgrades = policy.UpgradeInsecure(policy.ContentSecurity(resp.header))
+	if r, ok := page.ParseRefresh(resp.header.Get("Refresh")); ok {
+		d.refresh = &r
 	}
-	body, err := decode(&arriving{resp: resp, document: d, limit: limit}, parameters["charset"])
+	kind := policy.MIMEType(resp.header)
+	body, _, err := page.Decode(&arriving{resp: resp, document: d, limit: limit}, resp.header.Get("Content-Type"))
 	if err != nil {
 		return err
 	}
 	switch {
 	case kind == "" || kind == "text/html" || kind == "application/xhtml+xml":
-	case strings.HasPrefix(kind, "text/") || kind == "application/json":
+		return d.parse(ctx, body)
+	case strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "json"):
 		text, err := io.ReadAll(body)
-		d.plain = string(text)
-		return err
+		d.plain = string(text[:min(len(text), maxPlain)])
+		if err != nil {
+			return err
+		}
 	default:
-		_, err := io.Copy(io.Discard, body)
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return err
+		}
+	}
+	d.parsed()
+	return nil
+}
+
+// parse reads HTML.
+func (d *document) parse(ctx context.Context, body io.Reader) error {
+	err := page.Scan(io.TeeReader(body, &d.text), page.Options{Screen: page.DefaultScreen()}, &finder{d, ctx})
+	if err != nil {
+		// What has come is shown all the same.
+		d.tree, _ = page.Parse(d.text.Bytes(), false)
 		return err
 	}
-
-	var text bytes.Buffer
-	f := finder{document: d, ctx: ctx}
-	err = page.Scan(io.TeeReader(body, &text), page.Options{Screen: page.DefaultScreen()}, &f)
-	if d.depth == 0 && !f.icon && err == nil {
-		v.want(ctx, d, reference{"/favicon.ico", destIcon}, d.url, nil)
+	if d.parent == nil && !d.icon {
+		d.visit.want(ctx, d, page.Reference{Address: "/favicon.ico", Destination: page.DestFavicon}, d.url, nil)
 	}
-	tree, parseErr := page.Parse(text.Bytes(), false)
-	if d.depth == 0 && err == nil && parseErr == nil {
-		event.Emit(ctx, v.log, v.milestone("parsed", d.url, ""))
+	if d.tree, err = page.Parse(d.text.Bytes(), false); err != nil {
+		return err
 	}
-	if parseErr == nil {
-		d.style(ctx, func() { d.tree = tree })
-	}
-	return errors.Join(err, parseErr)
+	d.parsed()
+	return nil
 }
 
-// finder requests what is found in a document.
+// finder hands what a scan finds to the visit.
 type finder struct {
-	document *document
-	ctx      context.Context
-	icon     bool
+	*document
+	found context.Context
 }
 
-// Reference requests what a document names, unless it is far from the viewport.
-func (f *finder) Reference(r page.Reference) {
-	d := f.document
-	destination := string(r.Destination)
-	switch r.Destination {
-	case page.DestFavicon:
-		if d.depth > 0 {
+// Reference implements [page.Handler].
+func (f *finder) Reference(ref page.Reference) {
+	if ref.Destination == page.DestFavicon {
+		if f.parent != nil {
 			return
 		}
 		f.icon = true
-	case page.DestFrameOld:
-		destination = destFrame
 	}
-	if r.Far || r.Idle && r.Preload || r.Srcdoc != nil {
-		return
-	}
-	d.visit.want(f.ctx, d, reference{r.Address, destination}, d.base, d.url)
+	f.visit.want(f.found, f.document, ref, f.base, f.url)
 }
 
-// Base has the addresses that follow relative to another one.
+// Hint implements [page.Handler].
+func (f *finder) Hint(h page.Hint) { f.visit.hint(f.found, f.document, h) }
+
+// Base implements [page.Handler].
 func (f *finder) Base(address string) {
-	if base, err := f.document.url.Parse(address); err == nil {
-		f.document.base = base
+	if base, err := f.url.Parse(address); err == nil && base.Web() {
+		f.base = base
 	}
 }
 
-// Hint does nothing: connections are made when they are needed.
-func (f *finder) Hint(page.Hint) {}
-
-// Meta does nothing.
-func (f *finder) Meta(page.Meta) {}
-
-// Script does nothing: scripts are not run.
-func (f *finder) Script() {}
-
-// sheet notes a style sheet and requests what it imports.
-func (d *document) sheet(ctx context.Context, named, url *weburl.URL, text string) {
-	sheet := page.ParseSheet(text, url, page.DefaultScreen())
-	d.mu.Lock()
-	d.sheets[named.Bare()] = sheet
-	d.mu.Unlock()
-	for _, r := range sheet.Imports() {
-		d.visit.want(ctx, d, reference{r.Address, destStyle}, url, url)
+// Meta implements [page.Handler].
+func (f *finder) Meta(m page.Meta) {
+	if m.Referrer != "" {
+		f.referrers = policy.ReferrerPolicyMeta(m.Referrer)
+	}
+	f.upgrades = f.upgrades || m.Upgrade
+	if m.Refresh != nil && f.refresh == nil {
+		f.refresh = m.Refresh
 	}
 }
 
-// style notes what change does, and when the tree and all style sheets are there requests what the styles need.
-func (d *document) style(ctx context.Context, change func()) {
+// Script implements [page.Handler].
+func (f *finder) Script() {
+	f.mu.Lock()
+	f.marks.Script()
+	f.mu.Unlock()
+}
+
+// parsed says that the document has come to its end. The images and fonts that its styles name are known when the style
+// sheets are there too.
+func (d *document) parsed() {
 	d.mu.Lock()
-	change()
-	tree, ready := d.tree, d.tree != nil && d.open == 0
-	sheets := maps.Clone(d.sheets)
+	styling := d.marks.Add(page.Delays{Load: true})
+	d.marks.Parsed()
+	d.ended = true
 	d.mu.Unlock()
-	if !ready {
+	d.tell()
+	d.mu.Lock()
+	d.styles--
+	now := d.styles == 0
+	d.mu.Unlock()
+	if now {
+		d.style()
+	}
+	d.done(styling)
+}
+
+// styled says that a style sheet that was asked for is there, or did not come.
+func (d *document) styled() {
+	d.mu.Lock()
+	d.styles--
+	now := d.styles == 0
+	d.mu.Unlock()
+	if now {
+		d.style()
+	}
+}
+
+// style requests the images and fonts that what is shown is styled with.
+func (d *document) style() {
+	if d.tree == nil || d.base == nil {
 		return
 	}
-	host.Turn(d.visit.host, "style "+d.url.Bare())
-	s := page.Style{Root: tree, Base: d.base, Screen: page.DefaultScreen(), Sheet: func(u *weburl.URL) *page.Sheet { return sheets[u.Bare()] }}
-	for _, r := range s.Needed() {
-		from, err := weburl.Parse(r.Base)
-		if err != nil {
-			from = d.url
+	sheet := func(u *weburl.URL) *page.Sheet {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.sheets[u.Bare()]
+	}
+	for _, ref := range (page.Style{Root: d.tree, Base: d.base, Screen: page.DefaultScreen(), Sheet: sheet}).Needed() {
+		ctx, base, from := d.ctx, d.base, d.url
+		if ref.Base != "" {
+			if u, err := weburl.Parse(ref.Base); err == nil {
+				base, from = u, u
+			}
+			d.mu.Lock()
+			if named := d.named[from.Bare()]; named != nil {
+				ctx = named
+			}
+			d.mu.Unlock()
 		}
-		if from.Bare() == d.base.Bare() { // a style element or attribute
-			from = d.url
-		}
-		d.visit.want(ctx, d, reference{r.Address, string(r.Destination)}, d.base, from)
+		ref.Delays.Load = true
+		d.visit.want(ctx, d, ref, base, from)
 	}
 }
 
-// content is the document as it is shown, with the documents of its frames, by the URLs that name them. A document
-// within itself is not shown.
-func (d *document) content(frames map[string]*document) *page.Content {
-	c := &page.Content{URL: d.url.Bare(), Tree: d.tree, Plain: d.plain}
-	c.Frame = func(n *html.Node) *page.Content {
-		for _, a := range n.Attr {
-			if a.Key != "src" {
-				continue
-			}
-			u, err := d.base.Parse(strings.TrimSpace(a.Val))
-			if err != nil {
-				return nil
-			}
-			if inner := frames[u.Bare()]; inner != nil && inner.depth == d.depth+1 {
-				return inner.content(frames)
-			}
-		}
-		return nil
-	}
-	return c
+// done says that what the milestones count as id is there, or failed.
+func (d *document) done(id int) {
+	d.mu.Lock()
+	d.marks.Done(id)
+	d.mu.Unlock()
+	d.tell()
 }
 
-// decode reads text in the charset that its response names, as UTF-8.
-func decode(r io.Reader, label string) (io.Reader, error) {
-	if label == "" || strings.EqualFold(label, "utf-8") {
-		return r, nil
+// tell says which milestones have been reached.
+func (d *document) tell() {
+	v := d.visit
+	d.mu.Lock()
+	var reached []string
+	reach := func(name string, is bool, told *bool) {
+		if is && !*told {
+			*told = true
+			reached = append(reached, name)
+		}
 	}
-	decoded, err := charset.NewReaderLabel(label, r)
-	if err != nil {
-		return nil, fmt.Errorf("charset %q: %w", label, err)
+	reach("dom_content_loaded", d.marks.ContentLoaded(), &d.told.content)
+	reach("load", d.marks.Loaded(), &d.told.load)
+	loaded := d.loaded
+	if !d.told.load {
+		loaded = nil
+	} else {
+		d.loaded = nil
 	}
-	return decoded, nil
+	parsed := d.tree != nil && d.ended && !d.marks.Blocked() && !d.told.parsed
+	d.told.parsed = d.told.parsed || parsed
+	d.mu.Unlock()
+	if parsed {
+		reached = append([]string{"parsed"}, reached...)
+	}
+	if d.parent == nil && v.page == d {
+		for _, name := range reached {
+			v.reached(d.ctx, name, d.url, "")
+		}
+	}
+	if loaded != nil {
+		loaded()
+	}
 }
 
 // arriving is the body of a document's response; it tells the document how much has come.
@@ -224,14 +284,64 @@ type arriving struct {
 	resp     *response
 	document *document
 	limit    int64
+	n        int64
 }
 
 func (a *arriving) Read(p []byte) (int, error) {
 	n, err := a.resp.body.Read(p)
-	a.document.received.Store(a.resp.body.n)
-	a.document.complete.Store(a.resp.body.done)
-	if a.resp.body.n > a.limit && err == nil {
+	a.n += int64(n)
+	a.document.received.Store(a.resp.wire.n)
+	a.document.complete.Store(a.resp.wire.done)
+	if a.n > a.limit && err == nil {
 		err = fmt.Errorf("the document is larger than %d MiB", a.limit>>20)
 	}
 	return n, err
+}
+
+// content is the document as package page shows it.
+func (d *document) content() *page.Content {
+	c := &page.Content{Tree: d.tree, Plain: d.plain}
+	switch {
+	case d.inline:
+		c.URL = "about:srcdoc"
+	case d.url != nil:
+		c.URL = d.url.String()
+	}
+	c.Frame = func(n *html.Node) *page.Content {
+		if inner := d.frame(n); inner != nil {
+			return inner.content()
+		}
+		return nil
+	}
+	return c
+}
+
+// frame is the document that the frame n of d shows; nil where none was loaded. A document within itself is not shown.
+func (d *document) frame(n *html.Node) *document {
+	v := d.visit
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	src := ""
+	for _, a := range n.Attr {
+		switch {
+		case a.Namespace != "":
+		case a.Key == "srcdoc":
+			return v.srcdocs[srcdocKey{d, a.Val}]
+		case a.Key == "src":
+			src = strings.TrimSpace(a.Val)
+		}
+	}
+	u, err := d.base.Parse(src)
+	if err != nil {
+		return nil
+	}
+	if inner := v.frames[u.Bare()]; inner != nil && inner.depth == d.depth+1 {
+		return inner
+	}
+	return nil
+}
+
+// milestone names the moment that name is.
+func (v *visit) milestone(name string, u *weburl.URL, detail string) event.PageMilestone {
+	return event.PageMilestone{Milestone: name, URL: u.String(), Detail: detail, Since: v.since()}
 }

@@ -2,128 +2,43 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 
-	"scenario/nodes/browser/weburl"
-
 	"scenario/event"
-	"scenario/host/errno"
-	"scenario/nodes/browser/cookie"
-	"scenario/nodes/client/sock"
+	"scenario/nodes/browser/cache"
+	"scenario/nodes/browser/policy"
+	"scenario/nodes/browser/transport"
 )
 
-// request is one request of a page load. Only the goroutine that fetches it writes its result.
-type request struct {
-	number   int // among those of the visit
-	url      *weburl.URL
-	document *document // that needs it; nil: the page itself
-	ticket   *ticket   // its place in the pool
-	found    time.Time
-	optional bool // nobody named it, so it may be missing
-	result   *Fetch
-}
+// Where a response comes from.
+const (
+	fromNetwork     = "network"
+	fromCache       = "cache"
+	fromRevalidated = "revalidated"
+)
 
-// request makes a request and notes it in the result of the visit.
-func (v *visit) request(u *weburl.URL, destination string, d *document) *request {
-	r := &request{url: u, document: d, found: time.Now(), result: &Fetch{
-		URL: u.Bare(), Destination: destination, Start: v.since(), Cookies: []string{},
-	}}
-	r.result.ThirdParty = v.cookieRequest(r).ThirdParty()
-	v.mu.Lock()
-	r.number = len(v.result.Requests)
-	v.result.Requests = append(v.result.Requests, r.result)
-	v.mu.Unlock()
-	return r
-}
+// maxAttempts bounds how often a request begins again: at an address that the DNS names, or without what the cache had.
+const maxAttempts = 4
 
-// rank orders the requests that wait for a connection: what decides how the page looks goes first.
-func (r *request) rank() int {
-	switch r.result.Destination {
-	case destDocument, destStyle:
-		return 0
-	case destScript, destFont:
-		return 1
-	case destFrame:
-		return 2
-	case destImage:
-		return 3
-	case destIcon:
-		return 5
-	}
-	return 4
-}
-
-// cookieRequest is r as the cookie jar sees it.
-func (v *visit) cookieRequest(r *request) cookie.Request {
-	c := cookie.Request{Scheme: r.url.Scheme(), Host: r.url.Hostname(), Path: r.url.Path()}
-	if r.document != nil {
-		v.mu.Lock()
-		c.Top = cookie.Origin{Scheme: v.top.Scheme(), Host: v.top.Hostname()}
-		v.mu.Unlock()
-	}
-	return c
-}
-
-// response is what a reader of a response's body gets.
-type response struct {
-	url    *weburl.URL
-	status int
-	header http.Header
-	first  time.Time // when its first byte came
-	body   *counter
-}
-
-// redirect is where the response sends the browser; nil: nowhere.
-func (r *response) redirect() *weburl.URL {
-	switch r.status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil
-	}
-	location := r.header.Get("Location")
-	if location == "" {
-		return nil
-	}
-	u, err := r.url.Parse(location)
-	if err != nil || !u.Web() || u.Hostname() == "" {
-		return nil
-	}
-	return u
-}
-
-// discard reads the body without keeping it; more than limit bytes are an error, unless it is negative.
-func (r *response) discard(limit int64) error {
-	if limit < 0 {
-		_, err := io.Copy(io.Discard, r.body)
-		return err
-	}
-	n, err := io.Copy(io.Discard, io.LimitReader(r.body, limit+1))
-	if err == nil && n > limit {
-		err = fmt.Errorf("the body of a redirect is larger than %d bytes", limit)
-	}
-	return err
-}
-
-// keep reads the body and returns its first limit bytes.
-func (r *response) keep(limit int64) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r.body, limit))
-	if err != nil {
-		return nil, err
-	}
-	return text, r.discard(-1)
-}
-
-// fetch sends r and has its response's body read. Whatever goes wrong stands in the result.
-func (v *visit) fetch(ctx context.Context, r *request, read func(*response) error) {
-	phase, err := v.attempt(ctx, r, read)
-	if err != nil {
+// fetch asks for r, which was started, and has its response's body read. Whatever goes wrong stands in the result.
+func (v *visit) fetch(ctx context.Context, r *request, read func(context.Context, *response) error) {
+	// What a response leads to belongs to what led to its request.
+	phase, err := v.attempt(ctx, r, func(_ context.Context, resp *response) error { return read(ctx, resp) })
+	if err != nil && !errors.Is(err, errEnough) {
 		r.result.Error = failure(ctx, phase, err, v.settings.timeout)
+	}
+	if errors.Is(err, errEnough) { // it is all that was wanted
+		err, r.result.Error = nil, nil
+	}
+	var refused *policy.Refusal
+	if errors.As(err, &refused) {
+		r.result.Blocked = refused.Rule
+		event.Emit(ctx, v.log, event.PageBlock{Page: v.address(), URL: r.result.URL, Rule: refused.Rule, Reason: refused.Reason})
 	}
 	r.result.Duration = time.Since(r.found).Seconds()
 	if !r.optional && (err != nil || r.result.Status >= 400) {
@@ -131,271 +46,285 @@ func (v *visit) fetch(ctx context.Context, r *request, read func(*response) erro
 		v.result.Failed++
 		v.mu.Unlock()
 	}
+	v.tellFetch(ctx, r)
 }
 
-// attempt sends r on a connection of the pool, and on another one where the server had closed that meanwhile.
-func (v *visit) attempt(ctx context.Context, r *request, read func(*response) error) (phase string, err error) {
-	for {
-		c, phase, err := v.connection(ctx, r)
-		if err != nil {
-			return phase, err
+// attempt gets a response from the cache or the network.
+func (v *visit) attempt(ctx context.Context, r *request, read func(context.Context, *response) error) (phase string, err error) {
+	for range maxAttempts {
+		switch {
+		case r.refused != nil:
+			return phaseBlocked, r.refused
+		case r.cached.answers():
+			return v.replay(ctx, r, read)
 		}
-		x := &exchange{visit: v, request: r, conn: c, reused: c.uses > 0}
-		c.uses++
-		if phase, err = x.run(ctx, read); !x.stale(ctx, err) {
-			return phase, err
+		if r.place == nil {
+			if err := v.preflight(ctx, r); err != nil {
+				return phaseBlocked, err
+			}
+			r.place = v.reserve(r)
 		}
-		r.ticket = v.pool.reserve(c.origin, r.rank())
-	}
-}
-
-// connection waits for a connection that is free, or makes one.
-func (v *visit) connection(ctx context.Context, r *request) (c *conn, phase string, err error) {
-	begun := time.Now()
-	c, err = v.pool.wait(ctx, r.ticket)
-	for err == nil && c != nil && c.unasked() {
-		c.close(byLocal, "data came that nobody asked for")
-		v.pool.drop(c.origin)
-		r.ticket = v.pool.reserve(c.origin, r.rank())
-		c, err = v.pool.wait(ctx, r.ticket)
-	}
-	v.turn(r) // others had to wait too
-	r.result.Queued += time.Since(begun).Seconds()
-	if err != nil {
-		return nil, phaseConnect, err
-	}
-	if c == nil {
-		if c, phase, err = v.connect(ctx, r); err != nil {
-			v.pool.drop(r.ticket.origin)
-			return nil, phase, err
+		phase, err = v.exchange(ctx, r, func(ctx context.Context, x *exchange) error { return v.take(ctx, r, x, read) })
+		var upgrade *transport.UpgradeError
+		switch {
+		case errors.As(err, &upgrade):
+			v.moved(ctx, r, upgrade.To, "https-record")
+		case !errors.Is(err, errAgain):
+			return v.ended(ctx, r, phase, err, read)
 		}
+		v.start(ctx, r)
 	}
-	r.result.Reused = c.uses > 0
-	r.result.Local, r.result.Remote = c.local, c.remote
-	return c, "", nil
-}
-
-// connect looks the host up and connects to its addresses in order until one answers.
-func (v *visit) connect(ctx context.Context, r *request) (c *conn, phase string, err error) {
-	if r.url.Scheme() == "https" {
-		return nil, phaseConnect, errHTTPS
-	}
-	begun := time.Now()
-	answer, err := v.resolve(ctx, r.url.Hostname())
-	v.turn(r) // others had to wait for the same answer
-	r.result.Lookup = time.Since(begun).Seconds()
-	if err != nil {
-		return nil, phaseLookup, err
-	}
-	r.result.CachedLookup = answer.Cached
-
-	begun = time.Now()
-	defer func() { r.result.Connect = time.Since(begun).Seconds() }()
-	var telling error
-	for _, addr := range answer.Addrs {
-		to := netip.AddrPortFrom(addr, r.url.PortNumber())
-		nc, err := v.dial(ctx, to)
-		if err == nil {
-			v.mu.Lock()
-			v.result.Connections++
-			v.mu.Unlock()
-			return v.pool.adopt(ctx, nc, r.ticket.origin, v.log, v.settings.logBody), "", nil
-		}
-		// An address of a family that this machine does not have says little about the server.
-		if telling == nil || errno.Name(telling) == "ENETUNREACH" {
-			telling = err
-			r.result.Remote = to.String()
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, phaseConnect, telling
-}
-
-// dial makes one connection and says so, or why it could not.
-func (v *visit) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-	dialCtx, cancel := context.WithTimeout(ctx, v.settings.connectTimeout)
-	defer cancel()
-	begun := time.Now()
-	nc, err := v.host.Dial(dialCtx, "tcp", to.String())
-	took := time.Since(begun).Seconds()
-	if err != nil {
-		event.Emit(ctx, v.log, event.SocketError{
-			Network: "tcp", Op: "connect", Remote: to.String(),
-			Errno: errno.Name(err), Error: err.Error(), Meaning: errno.Meaning(err), Duration: took,
-		})
-		return nil, err // which names the address
-	}
-	event.Emit(ctx, v.log, sock.Connected(v.host, nc, took))
-	return nc, nil
-}
-
-// exchange is one request on a connection and its response.
-type exchange struct {
-	visit   *visit
-	request *request
-	conn    *conn
-	reused  bool
-	begun   time.Time
-	first   time.Time // byte of the response; zero: none came
-	resp    *http.Response
-	size    int64
-}
-
-// stale says that the server closed the connection before it saw the request, so that it can be sent again.
-func (x *exchange) stale(ctx context.Context, err error) bool {
-	return err != nil && x.reused && x.first.IsZero() && ctx.Err() == nil
-}
-
-// run sends the request, has the response read and gives the connection back.
-func (x *exchange) run(ctx context.Context, read func(*response) error) (phase string, err error) {
-	v, r, c := x.visit, x.request, x.conn
-	interrupts := context.AfterFunc(ctx, c.interrupt)
-	ctx, text := x.send(ctx)
-	x.begun = time.Now()
-	x.resp, x.first, phase, err = c.roundTrip(text)
-	if err == nil {
-		r.result.Status = x.resp.StatusCode
-		r.result.TTFB = x.first.Sub(x.begun).Seconds()
-		x.storeCookies(ctx)
-		body := &counter{from: x.resp.Body, want: x.resp.ContentLength}
-		err = read(&response{url: r.url, status: x.resp.StatusCode, header: x.resp.Header, first: x.first, body: body})
-		if err != nil {
-			err = fmt.Errorf("response from %s: %w", c.remote, err)
-		}
-		x.size, r.result.Size = body.n, body.n
-	}
-	x.received(ctx, phase, err)
-	whole := interrupts() && err == nil
-	switch {
-	case whole && !x.resp.Close && !c.tap.eof:
-		c.again()
-		v.pool.put(c)
-		return "", nil
-	case c.tap.eof || errno.Name(err) == "ECONNRESET":
-		c.close(byRemote, "")
-	case whole:
-		c.close(byLocal, "the response says that the connection ends with it")
-	case err != nil:
-		c.close(byLocal, "the exchange failed")
-	default:
-		c.close(byLocal, "the page load was stopped")
-	}
-	v.pool.drop(c.origin)
 	return phase, err
 }
 
-// send writes the request down and says so, together with its cookies. The bytes are those that go on the wire next.
-func (x *exchange) send(ctx context.Context) (context.Context, []byte) {
-	v, r, c := x.visit, x.request, x.conn
-	for _, gone := range v.jar.Expire(time.Now()) {
-		v.tellStored(ctx, r, string(gone.Kind), gone.Cookie)
-	}
-	cookies, withheld := v.jar.Send(time.Now(), v.cookieRequest(r))
-	field := cookie.Header(cookies)
-	text := x.head(field)
-	shown, base, _ := raw(text, nil, 0)
-	ctx = event.Begin(ctx, v.log, event.HTTPRequest{
-		Side: event.SideClient, Local: c.local, Remote: c.remote, Method: http.MethodGet, URL: r.result.URL, Proto: "HTTP/1.1",
-		Host: r.url.Host(), UserAgent: v.settings.userAgent, Cookie: field, Reused: x.reused, Raw: shown, RawBase64: base,
-	})
-	r.result.Cookies = r.result.Cookies[:0]
-	for _, sent := range cookies {
-		r.result.Cookies = append(r.result.Cookies, sent.Name)
-		event.Emit(ctx, v.log, event.CookieSend{URL: r.result.URL, Name: sent.Name, Value: sent.Value, ThirdParty: r.result.ThirdParty})
-	}
-	for _, w := range withheld {
-		event.Emit(ctx, v.log, event.CookieBlock{URL: r.result.URL, Name: w.Cookie.Name, Op: "send", Reason: w.Reason})
-	}
-	return ctx, text
-}
-
-// head is the request as it goes on the wire, with the fields that browsers send, in a fixed order.
-func (x *exchange) head(cookies string) []byte {
-	v, r := x.visit, x.request
-	target := r.url.Target()
-	var b strings.Builder
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\n", target)
-	field := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
+// ended says in which phase the network failed; perhaps the cache has something old instead.
+func (v *visit) ended(ctx context.Context, r *request, phase string, err error, read func(context.Context, *response) error) (string, error) {
+	var failed *transport.Error
+	switch {
+	case errors.As(err, new(*policy.Refusal)):
+		return phaseBlocked, err
+	case errors.As(err, &failed):
+		phase = failed.Phase
+		if ctx.Err() == nil && failed.Phase != transport.PhaseTLS && r.result.Status == 0 {
+			if done, err := v.rescued(ctx, r, 0, read); done {
+				return phaseResponse, err
+			}
 		}
 	}
-	field("Host", r.url.Host())
-	field("User-Agent", v.settings.userAgent)
-	field("Accept", accept(r.result.Destination))
-	field("Accept-Language", "en")
-	field("Connection", "keep-alive")
-	field("Cookie", cookies)
-	if r.document != nil {
-		field("Referer", referrer(r.document.url, r.url))
-	}
-	if r.result.Destination == destDocument || r.result.Destination == destFrame {
-		field("Upgrade-Insecure-Requests", "1")
-	}
-	b.WriteString("\r\n")
-	return []byte(b.String())
+	return phase, err
 }
 
-func accept(destination string) string {
-	switch destination {
-	case destDocument, destFrame:
-		return "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-	case destStyle:
-		return "text/css,*/*;q=0.1"
-	case destImage, destIcon:
-		return "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
-	}
-	return "*/*"
-}
-
-// storeCookies puts what the response sets into the jar and says what became of it.
-func (x *exchange) storeCookies(ctx context.Context) {
-	v, r := x.visit, x.request
-	from := v.cookieRequest(r)
-	for _, field := range x.resp.Header.Values("Set-Cookie") {
-		change := v.jar.Store(time.Now(), from, field)
-		switch change.Kind {
-		case cookie.Refused:
-			event.Emit(ctx, v.log, event.CookieBlock{URL: r.result.URL, Name: change.Cookie.Name, Op: "store", Reason: change.Reason})
-		case cookie.New, cookie.Replaced, cookie.Deleted:
-			v.tellStored(ctx, r, string(change.Kind), change.Cookie)
+// take deals with a response of the network: what it says to the browser, to the cache, and at last to whoever asked.
+func (v *visit) take(ctx context.Context, r *request, x *exchange, read func(context.Context, *response) error) error {
+	h := x.resp.Header
+	if x.lease.TLS != nil {
+		if _, err := v.session.hsts.Note(time.Now(), r.url, h.Values("Strict-Transport-Security")); err != nil {
+			v.log.Debug("a field was ignored", "error", err)
 		}
 	}
+	switch {
+	case x.resp.Status == http.StatusNotModified && r.cached.asks():
+		return v.confirmed(ctx, r, x, read)
+	case r.cached.asks() && r.cached.decision.Use == cache.Complete && (x.resp.Status == http.StatusPartialContent || x.resp.Status == http.StatusRequestedRangeNotSatisfiable):
+		return v.completed(ctx, r, x, read)
+	case x.resp.Status >= 500:
+		if done, err := v.rescued(ctx, r, x.resp.Status, read); done {
+			return errors.Join(err, x.drain())
+		}
+	}
+	v.changed(ctx, r, x)
+	finish := v.keep(ctx, r, x)
+	err := v.answer(ctx, r, &response{
+		url: r.url, status: x.resp.Status, header: h, proto: x.resp.Proto, first: x.resp.First, wire: x.body, from: fromNetwork,
+		decoded: &r.result.Decoded, coding: &x.coding,
+	}, read)
+	if err == nil {
+		err = x.drain()
+	}
+	finish(err)
+	return err
 }
 
-func (v *visit) tellStored(ctx context.Context, r *request, change string, c cookie.Cookie) {
-	e := stored(change, c)
-	e.URL, e.ThirdParty = r.result.URL, r.result.ThirdParty
-	event.Emit(ctx, v.log, e)
+// answer checks a response by the rules of the web, follows where it leads, and has its body read.
+func (v *visit) answer(ctx context.Context, r *request, resp *response, read func(context.Context, *response) error) error {
+	h := resp.header
+	if r.tainting == policy.Shared {
+		if err := v.checkCORS(ctx, r, string(r.mode), policy.CheckCORS(r.asks(), r.withCookies(), h)); err != nil {
+			return err
+		}
+	}
+	if policy.IsRedirect(resp.status) && r.redirects != redirectManual {
+		switch err := v.redirect(r, resp); {
+		case errors.Is(err, policy.ErrNoLocation):
+		case err != nil:
+			return err
+		default:
+			return resp.skip(maxDiscard)
+		}
+	}
+	if err := v.allowed(r, resp); err != nil {
+		return err
+	}
+	if err := resp.decode(r); err != nil {
+		return err
+	}
+	defer resp.body.Close()
+	check := resp.hash(r.integrity)
+	if err := read(ctx, resp); err != nil {
+		return err
+	}
+	if check == nil || resp.status >= 300 {
+		return nil
+	}
+	if refused := r.integrity.Refused(check, r.tainting); refused != nil {
+		return refused
+	}
+	return nil
 }
 
-// received says what came of the response, err being what ended it early.
-func (x *exchange) received(ctx context.Context, phase string, err error) {
-	r, c := x.request, x.conn
-	e := event.HTTPResponse{
-		Side: event.SideClient, Local: c.local, Remote: c.remote, Method: http.MethodGet, URL: r.result.URL,
-		Size: x.size, TTFB: r.result.TTFB, Duration: time.Since(x.begun).Seconds(),
+// redirect settles where a response leads.
+func (v *visit) redirect(r *request, resp *response) error {
+	to, err := policy.Redirect(r.url, r.method, resp.status, resp.header)
+	switch {
+	case errors.Is(err, policy.ErrNoLocation):
+		return err
+	case err != nil && r.mode == policy.Navigate:
+		return policy.ErrNoLocation // its own body is shown
+	case err != nil:
+		return err
+	case r.redirects == redirectError:
+		return &policy.Refusal{Rule: "redirect", Reason: "whoever asked does not want to be redirected, and it was to " + to.URL.Bare()}
+	case r.mode == policy.CORS && to.URL.WithoutCredentials().Bare() != to.URL.Bare() && to.URL.Origin() != r.asks():
+		return &policy.Refusal{Rule: "cors", Reason: "the redirect leads to an address with a password in it"}
 	}
-	e.Raw, e.RawBase64, e.Truncated = raw(c.tap.head, c.tap.body, c.tap.bodyTotal)
-	if x.resp != nil {
-		e.Status = x.resp.StatusCode
-		e.ContentType = x.resp.Header.Get("Content-Type")
-		e.Location = x.resp.Header.Get("Location")
+	r.next = &to
+	r.result.Redirect = to.URL.Bare()
+	return nil
+}
+
+// allowed says why a response must not be used for what the page wants of it.
+func (v *visit) allowed(r *request, resp *response) error {
+	var refused *policy.Refusal
+	client := r.client()
+	switch {
+	case r.mode == policy.NoCORS && r.tainting == policy.Opaque && client != nil:
+		refused = policy.ResourcePolicyRefused(client, r.url, resp.header)
+	case r.destination == policy.Frame:
+		refused = policy.FrameRefused(r.url, resp.header, r.document.chain())
 	}
+	if refused == nil && resp.status < 300 {
+		refused = policy.TypeRefused(r.destination, r.module, r.quirks, r.tainting, resp.header)
+	}
+	if refused != nil {
+		return refused
+	}
+	return nil
+}
+
+// decode opens the response's body behind its codings.
+func (r *response) decode(of *request) error {
+	codings, err := policy.Codings(r.header)
 	if err != nil {
-		e.Error = err.Error()
+		return err
 	}
-	if name := errno.Name(err); name != "" && ctx.Err() == nil {
-		op := "read"
-		if phase == phaseRequest {
-			op = "write"
+	if of.method == http.MethodHead || r.status == http.StatusPartialContent {
+		codings = nil // a part of a coded body is no coded body
+	}
+	if len(codings) > 0 {
+		*r.coding = coding(codings)
+	}
+	r.body = &counted{policy.Decode(r.wire, codings, maxDecoded), r.decoded}
+	return nil
+}
+
+// skip reads the body as it came and does not keep it; more than limit bytes are an error.
+func (r *response) skip(limit int64) error {
+	n, err := io.Copy(io.Discard, io.LimitReader(r.wire, limit+1))
+	if err == nil && n > limit {
+		err = fmt.Errorf("the body of a redirect is larger than %d bytes", limit)
+	}
+	return err
+}
+
+// hash has what the body is made of checked while it is read; nil: there is nothing to check.
+func (r *response) hash(i policy.Integrity) hash.Hash {
+	h := i.Hash()
+	if h != nil {
+		body := r.body
+		r.body = &hashing{body, io.TeeReader(body, h)}
+	}
+	return h
+}
+
+// hashing is a body that is looked at while it is read.
+type hashing struct {
+	io.Closer
+	io.Reader
+}
+
+// counted is a body that is counted while it is read.
+type counted struct {
+	io.ReadCloser
+	n *int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	*c.n += int64(n)
+	return n, err
+}
+
+// checkCORS tells of a check, and makes what did not pass it a refusal.
+func (v *visit) checkCORS(ctx context.Context, r *request, mode string, err error) error {
+	check := event.CORSCheck{URL: r.result.URL, Origin: r.asks(), Mode: mode, Allowed: err == nil, Preflight: mode == modePreflight}
+	if err != nil {
+		check.Reason = err.Error()
+		event.Emit(ctx, v.log, check)
+		return &policy.Refusal{Rule: "cors", Reason: err.Error()}
+	}
+	check.Reason = "the server allows it to " + r.asks()
+	event.Emit(ctx, v.log, check)
+	return nil
+}
+
+// modePreflight is how a check of a preflight's answer is told.
+const modePreflight = "preflight"
+
+// preflighted says that no preflight is needed for r, or that it was answered before.
+func (v *visit) preflighted(r *request) bool {
+	if r.tainting != policy.Shared {
+		return true
+	}
+	c := r.cors()
+	needed, _ := c.NeedsPreflight()
+	return !needed || v.session.preflights.Allows(time.Now(), v.partition(r), c)
+}
+
+// preflight asks another origin whether r may be sent, where that is needed.
+func (v *visit) preflight(ctx context.Context, r *request) error {
+	if v.preflighted(r) {
+		return nil
+	}
+	c := r.cors()
+	p := &request{order: r.order, url: r.url, chain: r.chain, method: http.MethodOptions, tainting: policy.Shared, foreign: r.foreign, found: time.Now()}
+	p.credentials, p.cacheMode, p.redirects, p.integrity = policy.Omit, cache.NoStore, redirectManual, policy.Integrity{}
+	p.destination = policy.Fetch
+	for _, f := range c.Preflight() {
+		if f.Name != "Origin" {
+			p.fields = append(p.fields, f)
 		}
-		event.Emit(ctx, x.visit.log, event.SocketError{
-			Network: "tcp", Op: op, Local: c.local, Remote: c.remote,
-			Errno: name, Error: err.Error(), Meaning: errno.Meaning(err), Duration: e.Duration,
-		})
 	}
-	event.Emit(ctx, x.visit.log, e)
+	v.note(p)
+	p.result.Type = string(policy.Shared)
+	p.place = v.reserve(p)
+	var refused error
+	phase, err := v.exchange(ctx, p, func(ctx context.Context, x *exchange) error {
+		grant, err := c.CheckPreflight(x.resp.Status, x.resp.Header)
+		if refused = v.checkCORS(ctx, r, modePreflight, err); refused == nil {
+			v.session.preflights.Add(time.Now(), v.partition(r), c, grant)
+		}
+		return x.drain()
+	})
+	if err != nil {
+		p.result.Error = failure(ctx, phase, err, v.settings.timeout)
+		refused = &policy.Refusal{Rule: "cors", Reason: "the preflight failed: " + err.Error()}
+	}
+	p.result.Duration = time.Since(p.found).Seconds()
+	v.tellFetch(ctx, p)
+	return refused
+}
+
+// tellFetch sums a request up.
+func (v *visit) tellFetch(ctx context.Context, r *request) {
+	f := r.result
+	e := event.HTTPFetch{
+		Page: v.address(), URL: f.URL, Method: f.Method, Destination: f.Destination, Initiator: f.Initiator, Priority: f.Priority,
+		Status: f.Status, Proto: f.Proto, MIME: f.MIME, Redirect: f.Redirect, From: f.From, Local: f.Local, Remote: f.Remote,
+		Connection: f.Connection, Reused: f.Reused, ThirdParty: f.ThirdParty, Start: f.Start, Queued: f.Queued, Lookup: f.Lookup,
+		Connect: f.Connect, TLS: f.TLS, Wait: f.TTFB, Receive: f.Receive, Size: f.Size, Decoded: f.Decoded, Request: r.sent,
+	}
+	if f.Error != nil {
+		e.Failed, e.Error = f.Error.Phase, f.Error.Message
+	}
+	event.Emit(ctx, v.log, e)
 }

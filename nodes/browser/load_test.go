@@ -38,13 +38,14 @@ func TestProcedure(t *testing.T) {
 	for _, m := range all[event.PageMilestone](w) {
 		milestones = append(milestones, fmt.Sprintf("%s %.2f %s", m.Milestone, m.Since, m.Detail))
 	}
-	if diff := cmp.Diff([]string{"url 0.00 port 80, the default of http", "first_byte 0.01 status 200", "parsed 0.11 ", "load 0.11 "}, milestones); diff != "" {
+	if diff := cmp.Diff([]string{"url 0.00 port 80, the default of http", "first_byte 0.01 status 200", "parsed 0.11 ", "dom_content_loaded 0.11 ", "load 0.11 "}, milestones); diff != "" {
 		t.Errorf("milestones (-want +got):\n%s", diff)
 	}
 	// The tree: what the page's request and its style sheet's led to.
 	var tree []string
 	for _, r := range w.Records() {
-		if r.Event == "page.milestone" || r.Event == "page.load" || r.Event == "socket.close" {
+		switch r.Event {
+		case "page.milestone", "page.load", "socket.close", "http.cache":
 			continue
 		}
 		if url, _ := r.Attrs["url"].(string); !strings.HasSuffix(url, "favicon.ico") {
@@ -58,7 +59,9 @@ func TestProcedure(t *testing.T) {
 		"socket.connect <step/1.3",
 		"http.request step/1.4<step/1.3",
 		"http.response <step/1.4",
+		"http.fetch <step/1.3",
 		"http.response <step/1.2",
+		"http.fetch <step/1.1",
 	}
 	if diff := cmp.Diff(want, tree); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
@@ -201,8 +204,8 @@ func TestRedirects(t *testing.T) {
 		if f := fetched(t, got, "http://shop.example/gone.png"); f.Status != 404 || got.Failed != 1 {
 			t.Errorf("the moved image: %+v, failed %d", f, got.Failed)
 		}
-		if n := len(all[event.PageMilestone](w)); n != 6 {
-			t.Errorf("%d milestones, want url, redirect, redirect, first_byte, parsed, load", n)
+		if n := len(all[event.PageMilestone](w)); n != 7 {
+			t.Errorf("%d milestones, want url, redirect, redirect, first_byte, parsed, dom_content_loaded, load", n)
 		}
 		loop := b.browse("shop.example/loop")
 		if loop.Error == nil || loop.Error.Message != "more than 20 redirects" || loop.Redirects != 20 || len(loop.Requests) != 21 || loop.Connections != 1 {
@@ -259,7 +262,7 @@ func TestFailures(t *testing.T) {
 					return false
 				}})
 			},
-			Failure{Phase: "response", Message: "response from 198.51.100.10:80: unexpected EOF"}, 10,
+			Failure{Phase: "response", Message: "response from 198.51.100.10:80: the response ended early: 8 of 100 bytes came: unexpected EOF"}, 10,
 		}, {
 			"no http", "shop.example", func(w *world) {
 				w.serve("shop.example", map[string]handler{"/": func(c net.Conn, _ *http.Request) bool {
@@ -293,12 +296,12 @@ func TestFailures(t *testing.T) {
 			},
 			Failure{Phase: "response", Message: "response from 198.51.100.10:80: the document is larger than 16 MiB"}, 10,
 		}, {
-			"compressed", "shop.example", func(w *world) {
-				w.serve("shop.example", map[string]handler{"/": status(200, "Content-Encoding: gzip", "x")})
+			"coded in a way of its own", "shop.example", func(w *world) {
+				w.serve("shop.example", map[string]handler{"/": status(200, "Content-Encoding: compress", "x")})
 			},
-			Failure{Phase: "response", Message: "response from 198.51.100.10:80: the body is coded as gzip, which was not offered"}, 10,
+			Failure{Phase: "response", Message: "response from 198.51.100.10:80: the body is coded as compress, which was not offered"}, 10,
 		},
-		{"https", "https://shop.example", nil, Failure{Phase: "connect", Message: "https is not spoken by this browser yet"}, 0},
+		{"https", "https://shop.example", nil, Failure{Phase: "connect", Errno: "ECONNREFUSED", Meaning: "the machine answered that nothing listens on this port"}, 10},
 		{"no address", "two words", nil, Failure{Phase: "url", Message: `"two words" is no address: it has a space in it`}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -457,8 +460,9 @@ func TestRawView(t *testing.T) {
 	for _, r := range all[event.HTTPResponse](w) {
 		responses[r.URL] = r
 	}
-	want := "GET / HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: test\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n" +
-		"Accept-Language: en\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"
+	want := "GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\nUser-Agent: test\r\n" +
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n" +
+		"Accept-Encoding: gzip, deflate\r\nAccept-Language: en\r\n\r\n"
 	if requests[0].Raw != want {
 		t.Errorf("request %q", requests[0].Raw)
 	}

@@ -84,7 +84,9 @@ func status(code int, fields, body string) handler {
 	}
 }
 
-func markup(body string) handler  { return status(200, "Content-Type: text/html", body) }
+func markup(body string) handler {
+	return status(200, "Content-Type: text/html; charset=utf-8", body)
+}
 func asset(body string) handler { return status(200, "", body) }
 
 // after answers like next, later.
@@ -98,7 +100,7 @@ func after(d time.Duration, next handler) handler {
 // slowly answers with a page of which a piece comes every so often.
 func slowly(every time.Duration, pieces ...string) handler {
 	return func(c net.Conn, r *http.Request) bool {
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n", len(strings.Join(pieces, "")))
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n", len(strings.Join(pieces, "")))
 		for i, piece := range pieces {
 			if i > 0 {
 				time.Sleep(every)

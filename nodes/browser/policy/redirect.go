@@ -22,10 +22,11 @@ func IsRedirect(status int) bool {
 
 // Redirection is a request that a response led to.
 type Redirection struct {
-	URL      *weburl.URL
-	Method   string
-	KeepBody bool // the body goes along, with the fields that describe it
-	Foreign  bool // another origin: Authorization does not go along
+	URL       *weburl.URL
+	Method    string
+	KeepBody  bool           // the body goes along, with the fields that describe it
+	Foreign   bool           // another origin: Authorization does not go along
+	Referrers ReferrerPolicy // that the response names; empty: as before
 }
 
 // ErrNoLocation is a redirect that does not say where to: its own body is what there is to see.
@@ -50,7 +51,7 @@ func Redirect(u *weburl.URL, method string, status int, h http.Header) (Redirect
 			next = with
 		}
 	}
-	r := Redirection{URL: next, Method: method, KeepBody: true, Foreign: next.Origin() != u.Origin()}
+	r := Redirection{URL: next, Method: method, KeepBody: true, Foreign: next.Origin() != u.Origin(), Referrers: ReferrerPolicyHeader(h)}
 	post := method == http.MethodPost && (status == http.StatusMovedPermanently || status == http.StatusFound)
 	other := status == http.StatusSeeOther && method != http.MethodGet && method != http.MethodHead
 	if post || other {
