@@ -214,7 +214,8 @@ func (s Screen) plain(left, value span) truth {
 	}
 	if have, ok := s.measure(name); ok {
 		want, ok := s.value(value)
-		if !ok {
+		sized := strings.HasSuffix(name, "width") || strings.HasSuffix(name, "height")
+		if !ok || sized && value.first().kind == tokNumber && want != 0 { // a length has a unit
 			return unknown
 		}
 		return truthOf(compare(have, want))
