@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"scenario/event"
+	"scenario/internal/harschema"
 	"scenario/internal/needs"
 	"scenario/record"
 	"scenario/report/har"
@@ -101,7 +101,7 @@ func TestSchema(t *testing.T) {
 	for _, name := range []string{"browse", "errors", "https"} {
 		for file, text := range files(t, recording(t, name)) {
 			n++
-			if err := validate(schema, text); err != nil {
+			if err := schema.Check(text); err != nil {
 				t.Errorf("%s, %s: %v", name, file, err)
 			}
 		}
@@ -120,46 +120,19 @@ func TestSchemaRefuses(t *testing.T) {
 		{`"lastAccess"`, `"access"`},
 		{`"url": "https://shop.example/"`, `"url": "%zz"`},
 	} {
-		if bad := strings.Replace(string(text), wrong[0], wrong[1], 1); bad == string(text) || validate(schema, []byte(bad)) == nil {
+		if bad := strings.Replace(string(text), wrong[0], wrong[1], 1); bad == string(text) || schema.Check([]byte(bad)) == nil {
 			t.Errorf("%s in place of %s is taken", wrong[1], wrong[0])
 		}
 	}
 }
 
-func harSchema(t testing.TB) *jsonschema.Schema {
+func harSchema(t testing.TB) *harschema.Schema {
 	t.Helper()
-	dir := needs.Conformance(t, "har", "schema")
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	entries, err := os.ReadDir(dir)
+	schema, err := harschema.Compile(os.DirFS(needs.Conformance(t, "har", "schema")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The fragment in which their ids end is empty, and ids are relative: both go by the file's name here.
-		text = bytes.ReplaceAll(text, []byte(`.json#"`), []byte(`.json"`))
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			t.Fatalf("%s: %v", e.Name(), err)
-		}
-		doc.(map[string]any)["$id"] = "https://har.example/" + e.Name()
-		if err := c.AddResource("https://har.example/"+e.Name(), doc); err != nil {
-			t.Fatalf("%s: %v", e.Name(), err)
-		}
-	}
-	return c.MustCompile("https://har.example/har.json")
-}
-
-func validate(schema *jsonschema.Schema, text []byte) error {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	return schema.Validate(doc)
+	return schema
 }
 
 // TestNetworkPanel reads files as Chromium's DevTools import them: what their importer takes for numbers, dates, objects
@@ -224,7 +197,7 @@ func FuzzFile(f *testing.F) {
 			}
 		}
 		for name, text := range files(t, got) {
-			if err := validate(schema, text); err != nil {
+			if err := schema.Check(text); err != nil {
 				t.Errorf("%s: %v\n%s", name, err, text)
 			}
 		}
