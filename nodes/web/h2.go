@@ -432,6 +432,13 @@ func (s *running) serveHTTP2(l *link, stream io.ReadWriteCloser, secure *tls.Con
 		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10, IdleTimeout: time.Duration(s.options.IdleTimeout), WriteByteTimeout: sendTimeout,
 		NewWriteScheduler: func() http2.WriteScheduler { return newScheduler(c) },
 	}
+	// A server that is configured has pools of its own. Those that all servers share hand channels from one bubble of virtual
+	// time to the next, which is fatal. The server that is configured along with it is of no use.
+	if err := http2.ConfigureServer(&http.Server{}, server); err != nil {
+		l.log.Error("no HTTP/2", "error", err)
+		_ = c.Close()
+		return
+	}
 	server.ServeConn(conn, &http2.ServeConnOpts{
 		Context: context.WithValue(l.ctx, connKey{}, p), BaseConfig: s.web, Handler: s.handler, SawClientPreface: prefaced,
 	})

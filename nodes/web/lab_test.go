@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"golang.org/x/net/http2/hpack"
 
 	"scenario/event"
 	"scenario/host/hosttest/memnet"
@@ -147,4 +150,15 @@ func testSites() fstest.MapFS {
 		"wrong/site.json":        file(`{"paths": {"no-slash": {}}}`),
 		"wrong-page/a.tmpl.html": file(`{{.Oops`),
 	}
+}
+
+// headers is a field block of a GET with a Priority field.
+func headers(path, priority string) []byte {
+	var block bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", path}, {"priority", priority}} {
+		// A buffer takes everything.
+		_ = e.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+	}
+	return block.Bytes()
 }

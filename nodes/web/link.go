@@ -34,6 +34,8 @@ type link struct {
 	address netip.Addr // of the client
 	onClose func(*link)
 
+	serverName string // that the client asks for in its TLS handshake (RFC 6066, section 3)
+
 	mu             sync.Mutex
 	sent, received int64
 	by, reason     string // who ended the connection and why, once that is known

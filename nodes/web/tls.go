@@ -114,6 +114,10 @@ func (t TLS) config(h host.Host) (*tls.Config, error) {
 		Certificates: []tls.Certificate{*own}, MinVersion: min(low, high), MaxVersion: high, NextProtos: []string{"http/1.1"},
 		KeyLogWriter: host.KeyLog(h), SessionTicketsDisabled: !t.Resume, Time: time.Now,
 	}
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		hello.Conn.(*link).serverName = hello.ServerName
+		return nil, nil
+	}
 	if t.HTTP2 {
 		c.NextProtos = []string{"h2", "http/1.1"}
 	}
@@ -178,7 +182,7 @@ func (s *secured) secure(l *link) {
 	took := time.Since(begin)
 	l.tell(func() event.Event {
 		e := tlsinfo.Handshake(event.SideServer, secure.ConnectionState(), s.leaf, took)
-		e.Local, e.Remote = l.local, l.remote
+		e.Local, e.Remote, e.ServerName = l.local, l.remote, l.serverName
 		if err != nil {
 			e.Error = err.Error()
 			e.Reason, e.Meaning = tlsinfo.Explain(err, "", time.Now())
