@@ -169,7 +169,7 @@ func (c *cascade) walk() {
 		style computed
 	}
 	stack := []level{{c.style.Root.FirstChild, computed{weight: 400}}}
-	for count := 0; len(stack) > 0 && count < maxStyled; count++ {
+	for count := 0; len(stack) > 0 && count < maxStyled && c.matcher.steps > 0; count++ {
 		top := &stack[len(stack)-1]
 		n := top.node
 		if n == nil {

@@ -12,12 +12,14 @@ import (
 
 // Bounds of what is shown of a page.
 const (
-	maxText    = 64 << 10 // bytes
-	maxDOM     = 64 << 10 // bytes
-	maxShown   = 200      // bytes of one text in the tree
-	maxNesting = 1000     // elements in one another
-	maxColumns = 64       // of a table
-	maxColumn  = 60       // characters to which a column is filled up
+	maxText      = 64 << 10 // bytes
+	maxDOM       = 64 << 10 // bytes
+	maxShown     = 200      // bytes of one text in the tree
+	maxNesting   = 1000     // elements in one another
+	maxTables    = 4        // in one another that have columns
+	maxTableSize = 100_000  // elements of a table that are looked at
+	maxColumns   = 64       // of a table
+	maxColumn    = 60       // characters to which a column is filled up
 )
 
 // Content is a document that is shown.
@@ -58,6 +60,7 @@ func (c *Content) Text() string {
 type textWriter struct {
 	b      strings.Builder
 	depth  int  // of elements and frames in one another
+	tables int  // in one another
 	space  bool // white space was passed over since the last text
 	inLine bool // the line has text
 	pre    int  // open preformatted elements
@@ -162,7 +165,12 @@ func (t *textWriter) node(d *Content, n *html.Node) {
 		t.line()
 	case atom.Table:
 		t.line()
-		t.table(d, n)
+		if t.tables < maxTables {
+			t.table(d, n)
+		} else {
+			t.children(d, n)
+		}
+		t.line()
 	case atom.Dd:
 		t.line()
 		t.b.WriteString("  ")
@@ -304,7 +312,7 @@ func (t *textWriter) summary(n *html.Node) {
 // table writes a table's rows with their cells in columns, its caption before them. A table in a table is one cell.
 func (t *textWriter) table(d *Content, n *html.Node) {
 	var rows [][]string
-	size := 0
+	size, steps := 0, 0
 	visible(n, func(e *html.Node) bool {
 		switch {
 		case closestTable(e) != n:
@@ -314,7 +322,7 @@ func (t *textWriter) table(d *Content, n *html.Node) {
 		case e.DataAtom == atom.Tr:
 			rows = append(rows, nil)
 		case (e.DataAtom == atom.Td || e.DataAtom == atom.Th) && len(rows) > 0:
-			inner := textWriter{depth: t.depth}
+			inner := textWriter{depth: t.depth, tables: t.tables + 1}
 			inner.children(d, e)
 			text := strings.TrimSpace(inner.b.String())
 			size += len(text)
@@ -322,7 +330,8 @@ func (t *textWriter) table(d *Content, n *html.Node) {
 				rows[last] = append(rows[last], strings.ReplaceAll(text, "\n", " / "))
 			}
 		}
-		return size < maxText
+		steps++
+		return size < maxText && steps < maxTableSize
 	})
 	var widths []int
 	for _, row := range rows {
