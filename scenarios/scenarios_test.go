@@ -117,8 +117,10 @@ func TestSitesAreComplete(t *testing.T) {
 			seen[url] = true
 			text, _ := get(t, c, url)
 			site := url[:strings.Index(url[len("http://"):], "/")+len("http://")]
-			for _, link := range regexp.MustCompile(`(?:href="|src="|action="|url\(")(/[^"]*|http://[^"]*)"`).FindAllStringSubmatch(text, -1) {
-				if strings.HasPrefix(link[1], "/") {
+			for _, link := range regexp.MustCompile(`(?:href="|src="|action="|url\(")(/[^"]*)"`).FindAllStringSubmatch(text, -1) {
+				if strings.HasPrefix(link[1], "//") {
+					link[1] = "http:" + link[1]
+				} else {
 					link[1] = site + link[1]
 				}
 				next = append(next, strings.ReplaceAll(link[1], "&amp;", "&"))
