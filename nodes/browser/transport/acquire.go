@@ -246,8 +246,8 @@ func (t *Transport) greet(ctx context.Context, p *Place, conn net.Conn, offers [
 	}
 	c := newConn2(b)
 	c.reserve()
+	c.begin() // others may send as soon as they share it
 	t.share(p.origin, c, true)
-	c.begin()
 	return t.lease2(p, c), nil
 }
 

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"scenario/host/errno"
@@ -25,7 +25,7 @@ type conn1 struct {
 	watched bool
 	came    chan error
 
-	closing sync.Once
+	closing atomic.Bool
 }
 
 const readBuffer = 8 << 10 // bytes
@@ -67,7 +67,11 @@ func (c *conn1) claim() error {
 }
 
 // close closes the connection, the first time it is called.
-func (c *conn1) close(by, reason string) { c.closing.Do(func() { c.closed(by, reason) }) }
+func (c *conn1) close(by, reason string) {
+	if !c.closing.Swap(true) {
+		c.closed(by, reason)
+	}
+}
 
 func (t *Transport) lease1(p *Place, c *conn1) *Lease {
 	x := &exchange1{conn: c, url: p.url, reused: c.uses.Load() > 0, kept: kept{limit: t.options.LogBody}}

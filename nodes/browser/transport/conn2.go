@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -68,7 +69,7 @@ type conn2 struct {
 	goneAway   string
 	dead       error
 
-	closing sync.Once
+	closing atomic.Bool
 }
 
 func newConn2(b *base) *conn2 {
@@ -113,7 +114,7 @@ func (c *conn2) tell(f h2frames.Frame, direction string) {
 	}
 }
 
-// begin says hello and starts to read.
+// begin says hello, which goes along with the first request, and starts to read.
 func (c *conn2) begin() {
 	c.mu.Lock()
 	c.queue.WriteString(http2.ClientPreface)
@@ -160,7 +161,7 @@ func (c *conn2) flush() {
 		_, err := c.nc.Write(data)
 		c.mu.Lock()
 		if err != nil {
-			c.die(fmt.Errorf("request to %s: %w", c.remote, err))
+			c.die(err)
 		}
 		close(c.written)
 		c.written = make(chan struct{})
@@ -205,15 +206,16 @@ func (c *conn2) retire() bool {
 
 // close says goodbye and closes the connection, the first time it is called.
 func (c *conn2) close(by, reason string) {
-	c.closing.Do(func() {
-		c.mu.Lock()
-		if c.dead == nil {
-			c.frames(c.framer.WriteGoAway(0, http2.ErrCodeNo, nil))
-			c.flush()
-		}
-		c.mu.Unlock()
-		c.closed(by, reason)
-	})
+	if c.closing.Swap(true) {
+		return // without waiting for whoever was first: it may wait for the network
+	}
+	c.mu.Lock()
+	if c.dead == nil {
+		c.frames(c.framer.WriteGoAway(0, http2.ErrCodeNo, nil))
+		c.flush()
+	}
+	c.mu.Unlock()
+	c.closed(by, reason)
 }
 
 // read reads frames until the connection ends.

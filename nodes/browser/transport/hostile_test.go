@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,6 +101,7 @@ type peer struct {
 	*http2.Framer
 	block   bytes.Buffer
 	encoder *hpack.Encoder
+	mu      sync.Mutex // of who writes
 }
 
 func (p *peer) head(stream uint32, end bool, fields ...string) {
@@ -118,8 +120,8 @@ func (p *peer) head(stream uint32, end bool, fields ...string) {
 	}
 }
 
-// speak has a server on addr call do with the stream of every request.
-func (w *world) speak(addr string, do func(p *peer, stream uint32)) {
+// speak has a server on addr call do with the stream of every request; it thinks a while about all but the first.
+func (w *world) speak(addr string, think time.Duration, do func(p *peer, stream uint32)) {
 	l := w.listen(addr)
 	config := w.secure("shop.example")
 	w.closers = append(w.closers, func() { l.Close() })
@@ -129,12 +131,12 @@ func (w *world) speak(addr string, do func(p *peer, stream uint32)) {
 			if err != nil {
 				return
 			}
-			go serveFrames(tls.Server(c, config), do)
+			go serveFrames(tls.Server(c, config), think, do)
 		}
 	}()
 }
 
-func serveFrames(c net.Conn, do func(p *peer, stream uint32)) {
+func serveFrames(c net.Conn, think time.Duration, do func(p *peer, stream uint32)) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	if _, err := io.ReadFull(in, make([]byte, len(http2.ClientPreface))); err != nil {
@@ -149,7 +151,14 @@ func serveFrames(c net.Conn, do func(p *peer, stream uint32)) {
 			return
 		}
 		if f, ok := f.(*http2.HeadersFrame); ok {
-			go do(p, f.StreamID)
+			go func() {
+				if f.StreamID > 1 {
+					time.Sleep(think)
+				}
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				do(p, f.StreamID)
+			}()
 		}
 	}
 }
@@ -205,7 +214,7 @@ func TestHostileHTTP2(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			run(t, Options{HTTP2: true}, func(t *testing.T, w *world, tr *Transport) {
-				w.speak(serverIP+":443", test.do)
+				w.speak(serverIP+":443", 0, test.do)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				lease, err := tr.Acquire(ctx, tr.Reserve(address(t, "https://shop.example/"), "", 3))
@@ -232,7 +241,7 @@ func TestHostileHTTP2(t *testing.T) {
 // A request that the server has refused, or did not see before it went away, is sent again.
 func TestRefused(t *testing.T) {
 	run(t, Options{HTTP2: true}, func(t *testing.T, w *world, tr *Transport) {
-		w.speak(serverIP+":443", func(p *peer, id uint32) {
+		w.speak(serverIP+":443", 0, func(p *peer, id uint32) {
 			switch id {
 			case 3:
 				p.WriteRSTStream(id, http2.ErrCodeRefusedStream)
@@ -254,13 +263,12 @@ func TestRefused(t *testing.T) {
 // R13: a server may allow fewer streams than are wanted: the others wait.
 func TestStreamLimit(t *testing.T) {
 	run(t, Options{HTTP2: true}, func(t *testing.T, w *world, tr *Transport) {
-		w.speak(serverIP+":443", func(p *peer, id uint32) {
+		w.speak(serverIP+":443", time.Second, func(p *peer, id uint32) {
 			if id == 1 {
 				p.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
 				p.head(id, true, ":status", "204")
 				return
 			}
-			time.Sleep(time.Second)
 			p.head(id, true, ":status", "204")
 		})
 		get(t.Context(), t, tr, "https://shop.example/", Request{}).want(t, 204, "")

@@ -364,6 +364,7 @@ func (t *Transport) CloseIdle(reason string) {
 // can be made again afterwards.
 func (t *Transport) Close(reason string) {
 	t.CloseIdle(reason)
+	t.abandon()
 	t.running.Wait()
 }
 

@@ -454,10 +454,10 @@ func (x *exchange2) release() {
 		}
 		c.consumed(nil, int64(s.data.Len()))
 		delete(c.streams, s.id)
-		c.flush()
 	} else {
 		c.uses.Add(-1)
 	}
+	c.flush()
 	c.mu.Unlock()
 	c.unreserve()
 }

@@ -134,7 +134,9 @@ func TestHTTP2Shared(t *testing.T) {
 				if i == 0 {
 					want = "HTTP/2.0 u=0, i a=1; b=2"
 				}
-				got.want(t, 200, want)
+				if got.want(t, 200, want); got.err != nil {
+					return
+				}
 				if got.resp.Trailer.Get("Sum") != "1" {
 					t.Errorf("trailers %v", got.resp.Trailer)
 				}
@@ -172,7 +174,7 @@ func TestHTTPSWithoutHTTP2(t *testing.T) {
 		w.serve(serverIP+":443", config, func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Second)
 			echo(w, r)
-		}).TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+		})
 		var group sync.WaitGroup
 		for range 12 {
 			p := tr.Reserve(address(t, "https://shop.example/"), "", 3)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -132,6 +133,9 @@ func certificate(t testing.TB, ca *pki.Authority, r pki.Request) tls.Certificate
 func (w *world) serve(addr string, config *tls.Config, h http.HandlerFunc) *http.Server {
 	l := w.listen(addr)
 	server := &http.Server{Handler: h, TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0)}
+	if config != nil && !slices.Contains(config.NextProtos, "h2") { // else net/http adds it
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
