@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,6 +25,7 @@ import (
 	"scenario/event"
 	"scenario/host"
 	"scenario/host/hosttest/memnet"
+	"scenario/pki"
 )
 
 // world is a network in memory: servers by address, names, and one machine with a browser, of which it is the host.Host.
@@ -33,6 +37,8 @@ type world struct {
 	lookErr map[string]error
 	servers map[string]handler // by IP:port
 	files   map[string][]byte
+	sites   map[string]http.HandlerFunc // by name: net/http serves them on ports 80 and 443
+	ca      *pki.Authority              // of their certificates
 
 	listeners map[string]net.Listener // by IP:port, while the browser runs
 
@@ -213,6 +219,7 @@ func (w *world) run(options string, do func(b *running)) {
 			t.Fatal(err)
 		}
 		w.listen(t)
+		closeSites := w.openSites()
 		ctx, cancel := context.WithCancel(t.Context())
 		ready, ended := make(chan struct{}), make(chan error, 1)
 		go func() { ended <- b.Serve(ctx, w, func() { close(ready) }) }()
@@ -225,6 +232,7 @@ func (w *world) run(options string, do func(b *running)) {
 		for addr := range w.listeners {
 			w.shut(addr)
 		}
+		closeSites()
 		time.Sleep(2 * time.Hour) // servers that still think see the end
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -234,6 +242,91 @@ func (w *world) run(options string, do func(b *running)) {
 			}
 		}
 	})
+}
+
+// site has net/http serve a name, with and without TLS.
+func (w *world) site(name string, h http.HandlerFunc) {
+	if w.sites == nil {
+		ca, err := pki.NewAuthority(1, "Test CA")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		roots, err := pki.Roots(ca.PEM())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.ca, w.Host.Authorities, w.sites = ca, roots, make(map[string]http.HandlerFunc)
+	}
+	if w.names[name] == nil {
+		w.names[name] = []netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, byte(100 + len(w.names))})}
+	}
+	w.sites[name] = h
+}
+
+// openSites starts the sites and returns what ends them.
+func (w *world) openSites() (end func()) {
+	var servers []*http.Server
+	var ended sync.WaitGroup
+	for name, h := range w.sites {
+		ip := w.names[name][0].String()
+		issued, err := w.ca.Issue(pki.Request{Names: []string{name}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		certificate, err := issued.TLS()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, port := range []string{"80", "443"} {
+			l, err := w.net.Host(ip, ip).Listen(context.Background(), "tcp", net.JoinHostPort(ip, port))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			server := &http.Server{
+				Handler: h, ErrorLog: log.New(io.Discard, "", 0),
+				TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}},
+			}
+			servers = append(servers, server)
+			ended.Go(func() {
+				if port == "80" {
+					server.Serve(l) // until it is closed
+				} else {
+					server.ServeTLS(l, "", "")
+				}
+			})
+		}
+	}
+	return func() {
+		for _, s := range servers {
+			s.Close()
+		}
+		ended.Wait()
+	}
+}
+
+// writePage answers with a page.
+func writePage(w http.ResponseWriter, body string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	io.WriteString(w, body)
+}
+
+// files answers with what stands at a path: of type by its name.
+func files(pages map[string]string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, ok := pages[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		kind := "text/html; charset=utf-8"
+		for suffix, of := range map[string]string{".css": "text/css", ".js": "text/javascript", ".png": "image/png", ".woff2": "font/woff2", ".txt": "text/plain"} {
+			if strings.HasSuffix(r.URL.Path, suffix) {
+				kind = of
+			}
+		}
+		w.Header().Set("Content-Type", kind)
+		io.WriteString(w, body)
+	}
 }
 
 // running is a browser that runs.
@@ -253,12 +346,18 @@ func (r *running) do(action, args string) (any, error) {
 
 func (r *running) browse(url string) *Result {
 	r.t.Helper()
-	args, _ := json.Marshal(BrowseArgs{URL: url}) // a string always marshals
-	result, err := r.do("browse", string(args))
+	args, _ := json.Marshal(map[string]string{"url": url}) // a string always marshals
+	return result[*Result](r, "browse", string(args))
+}
+
+// result carries out an action that must work.
+func result[T any](r *running, action, args string) T {
+	r.t.Helper()
+	got, err := r.do(action, args)
 	if err != nil {
-		r.t.Fatalf("browse %s: %v", url, err)
+		r.t.Fatalf("%s %s: %v", action, args, err)
 	}
-	return result.(*Result)
+	return got.(T)
 }
 
 // all returns the events of one type.
