@@ -145,7 +145,7 @@ func (t *teller) unsent(v visit, url string) words {
 	case f.From == "cache" && f.Failed == "":
 		return in(good, "from the cache").say(", " + size(f.Decoded))
 	}
-	return in(bad, clip(briefly(cmp.Or(f.Error, f.Failed, "never requested")), t.room/3))
+	return in(bad, clip(briefly(cmp.Or(f.Error, f.Failed, "never requested")), t.room/2))
 }
 
 // newConns tells, in one place, of the connections that the requests opened: the first as a whole, of the rest the ports.

@@ -45,41 +45,59 @@ func (r *run) beside(n int) []section {
 	return append(all, r.trackers(n)...)
 }
 
-// protocols compares loads of the same page by the same kind of browser over HTTP/1.1 and HTTP/2 (R16): of each the last one
-// that came from servers.
+// protocols compares loads of the same page by the same kind of browser over HTTP/1.1 and HTTP/2 (R16): of each the first
+// one that came from servers. A load over https is compared with one over https, where there is one.
 func (r *run) protocols(n int) []section {
-	type pair struct{ one, two *loads.Load }
-	byPage := make(map[string]*pair)
+	exact := r.byProtocol(func(url string) string { return url })
+	told := make(map[string]bool)
+	var all []section
+	for _, pairs := range [][]protocolPair{exact, r.byProtocol(withoutScheme)} {
+		for _, p := range pairs {
+			page := withoutScheme(p.two.Document().URL)
+			if told[p.two.Role+" "+page] {
+				continue
+			}
+			told[p.two.Role+" "+page] = true
+			all = append(all, section{
+				title: in(strong, "Over HTTP/1.1 and HTTP/2: ").in(name, clean(page)),
+				lines: r.protocolTable(*p.one, *p.two).lines(n),
+			})
+		}
+	}
+	return all
+}
+
+// protocolPair are loads of a page over HTTP/1.1 and HTTP/2.
+type protocolPair struct{ one, two *loads.Load }
+
+// byProtocol pairs loads of pages that are the same by that name of theirs.
+func (r *run) byProtocol(same func(url string) string) []protocolPair {
 	var pages []string
+	byPage := make(map[string]*protocolPair)
 	for i, l := range r.loads {
 		d := l.Document()
 		if d == nil || d.From != "network" || d.Status != 200 {
 			continue
 		}
-		page := l.Role + " " + withoutScheme(d.URL)
+		page := l.Role + " " + same(d.URL)
 		if byPage[page] == nil {
-			byPage[page] = new(pair)
+			byPage[page] = new(protocolPair)
 			pages = append(pages, page)
 		}
-		switch {
-		case strings.HasPrefix(d.Proto, "HTTP/1"):
-			byPage[page].one = &r.loads[i]
-		case strings.HasPrefix(d.Proto, "HTTP/2"):
-			byPage[page].two = &r.loads[i]
+		switch p := byPage[page]; {
+		case strings.HasPrefix(d.Proto, "HTTP/1") && p.one == nil:
+			p.one = &r.loads[i]
+		case strings.HasPrefix(d.Proto, "HTTP/2") && p.two == nil:
+			p.two = &r.loads[i]
 		}
 	}
-	var all []section
+	var whole []protocolPair
 	for _, page := range pages {
-		p := byPage[page]
-		if p.one == nil || p.two == nil {
-			continue
+		if p := byPage[page]; p.one != nil && p.two != nil {
+			whole = append(whole, *p)
 		}
-		all = append(all, section{
-			title: in(strong, "Over HTTP/1.1 and HTTP/2: ").in(name, clean(withoutScheme(p.two.Document().URL))),
-			lines: r.protocolTable(*p.one, *p.two).lines(n),
-		})
 	}
-	return all
+	return whole
 }
 
 func (r *run) protocolTable(one, two loads.Load) table {

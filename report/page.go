@@ -261,7 +261,11 @@ func (t *teller) cookies() {
 		} else {
 			w = w.say(" until the session ends")
 		}
-		moments = append(moments, moment{c.Time, w.add(partition(e.Partition)).add(party(e.ThirdParty)).add(because(e.Reason))})
+		w = w.add(partition(e.Partition)).add(party(e.ThirdParty))
+		if e.Change != "new" && e.Change != "replaced" { // which needs no reason
+			w = w.add(because(e.Reason))
+		}
+		moments = append(moments, moment{c.Time, w})
 	}
 	for _, c := range sent {
 		w := say("sent: ").in(name, clean(c.name+"="+c.value)).say(" to " + clean(c.host) + " with " + count(c.times, "request"))

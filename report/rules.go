@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"scenario/event"
 )
@@ -36,25 +37,65 @@ func (t *teller) cached() {
 		return
 	}
 	t.head(in(strong, "Cache: ").say(cacheCounts(all)))
-	for i, c := range all[:min(len(all), mostRows)] {
+	groups := cacheGroups(all)
+	for i, g := range groups[:min(len(groups), mostRows)] {
 		style := plain
-		if c.is.Result == "hit" || c.is.Result == "revalidated" {
+		if g.result == "hit" || g.result == "revalidated" {
 			style = good
 		}
-		w := in(style, pad(clean(c.is.Result), len("revalidated")+1)).in(name, middle(clean(c.is.URL), t.room/2)).say("  " + clean(c.is.Reason))
-		var times []string
-		if c.is.Age > 0 {
-			times = append(times, lasting(c.is.Age)+" old")
-		}
-		if c.is.Fresh > 0 {
-			times = append(times, "fresh for "+lasting(c.is.Fresh))
-		}
-		if len(times) > 0 {
-			w = w.in(faint, "  "+strings.Join(times, ", "))
-		}
-		t.put(c.Time, branch(i, len(all)), w, "")
+		w := in(style, pad(clean(g.result), len("revalidated")+1)).in(name, g.listed(hostOf(t.step.Target), t.room-len("revalidated")-3)).say(": " + clean(g.reason))
+		t.put(g.at, branch(i, len(groups)), w.in(faint, g.times), "")
 	}
-	t.left(len(all))
+	t.left(len(groups))
+}
+
+// cacheGroup is what the cache did alike, for the same reason.
+type cacheGroup struct {
+	at             time.Time
+	result, reason string
+	urls           []string
+	times          string // how old and how fresh, where that is of one
+}
+
+func cacheGroups(all []seen[event.HTTPCache]) []*cacheGroup {
+	var groups []*cacheGroup
+	for _, c := range all {
+		i := slices.IndexFunc(groups, func(g *cacheGroup) bool { return g.result == c.is.Result && g.reason == c.is.Reason })
+		if i < 0 {
+			i, groups = len(groups), append(groups, &cacheGroup{at: c.Time, result: c.is.Result, reason: c.is.Reason, times: cacheTimes(c.is)})
+		} else {
+			groups[i].times = ""
+		}
+		groups[i].urls = with(groups[i].urls, c.is.URL)
+	}
+	return groups
+}
+
+// cacheTimes says how old a response is and how long it is fresh.
+func cacheTimes(c event.HTTPCache) string {
+	var times []string
+	if c.Age > 0 && c.Result != "stored" {
+		times = append(times, lasting(c.Age)+" old")
+	}
+	if c.Fresh > 0 {
+		times = append(times, "fresh for "+lasting(c.Fresh))
+	}
+	if len(times) == 0 {
+		return ""
+	}
+	return "  " + strings.Join(times, ", ")
+}
+
+// listed names the group's addresses, those of the page's own host by their paths.
+func (g *cacheGroup) listed(own string, room int) string {
+	if len(g.urls) > 1 {
+		room /= 3
+	}
+	var names []string
+	for _, u := range g.urls {
+		names = append(names, middle(clean(withoutOrigin(u, own)), room))
+	}
+	return listed(names, 5)
 }
 
 // left says that a table was cut.

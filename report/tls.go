@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func (t *teller) certificate(h event.TLSHandshake, tree string) {
 	if len(h.Names) == 0 && h.Subject == "" {
 		return
 	}
-	names := h.Names
+	names := slices.DeleteFunc(slices.Clone(h.Names), func(n string) bool { return n == "localhost" || address(n).IsLoopback() })
 	if len(names) == 0 {
 		names = []string{h.Subject}
 	}
@@ -106,6 +107,8 @@ func agreement(h event.TLSHandshake) string {
 	case "":
 	case "h2":
 		parts = append(parts, "both choose HTTP/2 (ALPN)")
+	case "dot":
+		parts = append(parts, "both choose DNS (ALPN dot)")
 	default:
 		parts = append(parts, "both choose "+clean(h.ALPN)+" (ALPN)")
 	}
