@@ -83,7 +83,7 @@ func (n *node) planRoles() []Role {
 
 func (c *compiler) planProgram(n *node) *Program {
 	if !n.Value.hasProgram() {
-		return nil
+		return c.programForRole(n)
 	}
 	p := &Program{
 		Image: n.Value.Image.Value, RootFS: n.Value.RootFS.Value, Command: n.Value.Command.Args, Environment: n.Value.Environment.Vars,
@@ -97,6 +97,23 @@ func (c *compiler) planProgram(n *node) *Program {
 	}
 	return p
 }
+
+// programForRole gives a node the machine's programs where one of its roles runs any; nil: none does.
+func (c *compiler) programForRole(n *node) *Program {
+	for _, k := range c.spec.kinds {
+		options, plays := n.options[k.Name]
+		if !plays || k.Programs == nil {
+			continue
+		}
+		if needs := k.Programs(options.rawJSON()); len(needs) > 0 {
+			return &Program{RootFS: rootFSHost, For: k.Name, Needs: needs}
+		}
+	}
+	return nil
+}
+
+// rootFSHost is the root file system of nodes that have this machine's programs.
+const rootFSHost = "host"
 
 // checkRoles has each role look at its options, which can be wrong in ways that no schema knows.
 func (c *compiler) checkRoles(plan *Plan) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"scenario/fabric/link"
+	"scenario/nodes/role"
 )
 
 // Plan is what is to be done: pure data, every derived value filled in, sorted, the same for the same file and seed.
@@ -135,6 +136,8 @@ type Role struct {
 type Program struct {
 	Image       string            `json:"image,omitempty"`  // a container image of the user's
 	RootFS      string            `json:"rootfs,omitempty"` // "host": the machine's own programs, read-only
+	For         string            `json:"for,omitempty"`    // the role that runs them; empty: the node is there for programs
+	Needs       []role.Program    `json:"needs,omitempty"`  // what that role runs
 	Command     []string          `json:"command,omitempty"`
 	Environment map[string]string `json:"environment,omitempty"`
 	Volumes     []Volume          `json:"volumes,omitempty"`

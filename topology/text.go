@@ -171,7 +171,7 @@ func (t *textWriter) program(p *Program) {
 		t.line(2, "image      %s", p.Image)
 	}
 	if p.RootFS != "" {
-		t.line(2, "rootfs     %s", p.RootFS)
+		t.line(2, "rootfs     %s%s", p.RootFS, forRole(p.For))
 	}
 	if len(p.Command) > 0 {
 		t.line(2, "command    %s", commandLine(p.Command))
@@ -183,6 +183,13 @@ func (t *textWriter) program(p *Program) {
 		t.line(2, "volume     %s -> %s", v.Source, v.Target)
 	}
 	t.certificate(p.Certificate)
+}
+
+func forRole(role string) string {
+	if role == "" {
+		return ""
+	}
+	return " (for the role " + role + ")"
 }
 
 // certificate writes whom a certificate is for, and what is wrong with it.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 
 	"scenario/engine"
+	"scenario/nodes/role"
 	"scenario/topology"
 )
 
@@ -81,8 +83,14 @@ func (e *Engine) problems(plan *topology.Plan, daemon string) []error {
 			problems = append(problems, &engine.Unsupported{Engine: e.Name(), Node: node.Name, What: what, Why: why})
 		}
 		if node.Program != nil && node.Program.RootFS != "" {
+			what := "rootfs: " + node.Program.RootFS
+			if node.Program.For != "" {
+				what = "role " + node.Program.For
+			}
 			if why := rootfsProblem(daemon); why != "" {
-				problem("rootfs: "+node.Program.RootFS, why)
+				problem(what, why)
+			} else if why := missingPrograms(node.Program.Needs); why != "" {
+				problem(what, why)
 			}
 		}
 		for _, i := range node.Interfaces {
@@ -142,4 +150,36 @@ func rootfsProblem(daemon string) string {
 		}
 	}
 	return ""
+}
+
+// missingPrograms says which of the programs that a role runs this machine lacks; empty: none.
+func missingPrograms(needs []role.Program) string {
+	for _, program := range needs {
+		if !belowUsr(program.Name) {
+			why := "finds no program " + strconv.Quote(program.Name) + " below /usr of this machine: "
+			if program.Package == "" {
+				return why + "check the name"
+			}
+			return why + "install Debian's package " + program.Package + " (apt-get install " + program.Package + "), or name another program"
+		}
+	}
+	return ""
+}
+
+// belowUsr says whether a node with this machine's programs finds one of that name.
+func belowUsr(name string) bool {
+	paths := []string{name}
+	if !strings.Contains(name, "/") {
+		paths = paths[:0]
+		for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"} {
+			paths = append(paths, dir+"/"+name)
+		}
+	}
+	for _, path := range paths {
+		file, err := os.Stat(path)
+		if err == nil && file.Mode().IsRegular() && file.Mode().Perm()&0o111 != 0 && strings.HasPrefix(filepath.Clean(path), "/usr/") {
+			return true
+		}
+	}
+	return false
 }

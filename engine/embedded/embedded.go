@@ -47,7 +47,10 @@ func (e *Engine) Check(_ context.Context, plan *topology.Plan) error {
 			continue
 		}
 		what, why := "image: "+node.Program.Image, "starts no containers: use --engine docker"
-		if node.Program.RootFS != "" {
+		switch {
+		case node.Program.For != "":
+			what, why = "role "+node.Program.For, "runs no programs, and this role is one of the machine's: use --engine docker"
+		case node.Program.RootFS != "":
 			what, why = "rootfs: "+node.Program.RootFS, "runs no programs: use --engine docker"
 		}
 		problems = append(problems, &engine.Unsupported{Engine: e.Name(), Node: node.Name, What: what, Why: why})

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"scenario/nodes/role"
 	"scenario/topology"
 )
 
@@ -21,6 +22,8 @@ type reach struct {
 	Node    string            `json:"node"`
 	Image   string            `json:"image,omitempty"`
 	RootFS  string            `json:"rootfs,omitempty"`
+	For     string            `json:"for,omitempty"`
+	Needs   []role.Program    `json:"needs,omitempty"`
 	Volumes []topology.Volume `json:"volumes,omitempty"`
 }
 
@@ -29,7 +32,10 @@ func (r reach) String() string {
 	if r.Image != "" {
 		parts = append(parts, "runs the image "+r.Image)
 	}
-	if r.RootFS != "" {
+	switch {
+	case r.For != "":
+		parts = append(parts, "runs programs of this machine (role "+r.For+")")
+	case r.RootFS != "":
 		parts = append(parts, "runs programs of this machine (rootfs: "+r.RootFS+")")
 	}
 	for _, volume := range r.Volumes {
@@ -43,7 +49,7 @@ func reaches(plan *topology.Plan) []reach {
 	var all []reach
 	for _, node := range plan.Nodes {
 		if p := node.Program; p != nil {
-			all = append(all, reach{Node: node.Name, Image: p.Image, RootFS: p.RootFS, Volumes: p.Volumes})
+			all = append(all, reach{Node: node.Name, Image: p.Image, RootFS: p.RootFS, For: p.For, Needs: p.Needs, Volumes: p.Volumes})
 		}
 	}
 	return all

@@ -36,8 +36,17 @@ type Kind struct {
 	Actions []Action
 	// Certificate says which certificate the role needs with these options; nil: none. A nil function: never any.
 	Certificate func(options json.RawMessage) *Certificate
+	// Programs are those of the machine that the role runs with these options: its node has the machine's programs, as
+	// with rootfs: host. A nil function: none.
+	Programs func(options json.RawMessage) []Program
 	// New makes the role from options of that struct's JSON form, which validate against its schema.
 	New func(options json.RawMessage) (Role, error)
+}
+
+// Program is a program of the machine that a role runs.
+type Program struct {
+	Name    string `json:"name"`              // as a shell finds it, or an absolute path below /usr
+	Package string `json:"package,omitempty"` // of Debian, which has it; empty: not known
 }
 
 // Certificate is what a role asks the scenario's authority for: a certificate for all names and addresses of its node.
