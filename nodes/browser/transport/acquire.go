@@ -49,7 +49,7 @@ func (t *Transport) Acquire(ctx context.Context, p *Place) (*Lease, error) {
 		case g = <-p.granted:
 		case <-ctx.Done():
 			gaveUp = true
-			t.leave(p)
+			t.Leave(p)
 		}
 		t.turn(p) // others had to wait too
 		p.Timing.Queued += time.Since(begun)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"scenario/event"
-	"scenario/host/errno"
 )
 
 // maxHead bounds the head of a response, in bytes; interim responses count with it.
@@ -66,21 +65,6 @@ func (b *base) closed(by, reason string) {
 // interrupt ends what is being read or written.
 func (b *base) interrupt() {
 	b.wire.SetDeadline(time.Unix(1, 0)) // an error means that the connection has ended already
-}
-
-// failed tells of an error that the network is the cause of, and returns it as that of a request.
-func (b *base) failed(ctx context.Context, phase string, err error, begun time.Time) *Error {
-	if name := errno.Name(err); name != "" && ctx.Err() == nil {
-		op := "read"
-		if phase == PhaseRequest {
-			op = "write"
-		}
-		event.Emit(ctx, b.transport.host.Log(), event.SocketError{
-			Network: "tcp", Op: op, Local: b.local, Remote: b.remote,
-			Errno: name, Error: err.Error(), Meaning: errno.Meaning(err), Duration: time.Since(begun).Seconds(),
-		})
-	}
-	return &Error{Phase: phase, Err: err}
 }
 
 // exchange is one request and its response, on a connection of either protocol.

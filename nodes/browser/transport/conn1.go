@@ -88,8 +88,7 @@ type exchange1 struct {
 
 	ctx        context.Context // of the request, from when it is sent
 	interrupts func() bool     // stops what interrupts the connection when ctx ends
-	begun      time.Time
-	firstByte  time.Time // of the response; zero: none came
+	firstByte  time.Time       // of the response; zero: none came
 	head       []byte
 	kept       kept
 	close      bool  // the connection ends with the response
@@ -113,7 +112,6 @@ func (x *exchange1) send(ctx context.Context, r *Request) (*Response, error) {
 	if r.Sending != nil {
 		r.Sending(Head{Text: string(text)})
 	}
-	x.begun = time.Now()
 	c.uses.Add(1)
 	_, err := c.nc.Write(append(text, r.Body...))
 	if err != nil {
@@ -138,7 +136,7 @@ func (x *exchange1) fail(phase string, err error) error {
 	if x.ctx.Err() != nil && !x.eof {
 		err = x.ctx.Err()
 	}
-	x.err = x.conn.failed(x.ctx, phase, err, x.begun)
+	x.err = &Error{Phase: phase, Err: err}
 	return x.err
 }
 

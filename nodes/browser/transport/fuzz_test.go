@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // FuzzResponse: whatever a server sends is refused or read as net/http reads it, and within bounds.
@@ -18,7 +17,7 @@ func FuzzResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, head bool) {
 		w := &conn1{base: &base{wire: &wire{}}}
 		w.in = bufio.NewReaderSize(strings.NewReader(text), 64)
-		x := &exchange1{conn: w, ctx: context.Background(), kept: kept{limit: 10}, begun: time.Now()}
+		x := &exchange1{conn: w, ctx: context.Background(), kept: kept{limit: 10}}
 		r := &Request{Method: "GET"}
 		if head {
 			r.Method = "HEAD"

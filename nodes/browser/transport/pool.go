@@ -104,7 +104,7 @@ func (t *Transport) line(o origin) *line {
 func (l *line) room() bool { return l.open == 0 || l.plural && l.open < maxPerOrigin }
 
 // Reserve takes a request's place in line. The order of these calls decides within an urgency (RFC 9218, section 4.1: 0
-// goes first, 7 last). Every place is acquired once.
+// goes first, 7 last). Every place is acquired once, or left.
 func (t *Transport) Reserve(u *weburl.URL, partition string, urgency int) *Place {
 	p := &Place{
 		url: u, urgency: urgency, granted: make(chan grant, 1),
@@ -172,8 +172,8 @@ func (l *line) serve() {
 	}
 }
 
-// leave gives a place up whose request does not go on.
-func (t *Transport) leave(p *Place) {
+// Leave gives a place up whose request does not go on, and which is not acquired.
+func (t *Transport) Leave(p *Place) {
 	t.mu.Lock()
 	l := t.line(p.origin)
 	l.waiting = slices.DeleteFunc(l.waiting, func(w *Place) bool { return w == p })

@@ -247,7 +247,6 @@ type exchange2 struct {
 
 	ctx        context.Context
 	interrupts func() bool
-	begun      time.Time
 	stream     *stream2 // nil: nothing was sent
 	failing    error    // there could be no stream
 	writes     bool     // its goroutine writes; under the connection's mutex
@@ -282,21 +281,20 @@ func (x *exchange2) stale(error) bool {
 }
 
 func (x *exchange2) send(ctx context.Context, r *Request) (*Response, error) {
-	c := x.conn
-	x.ctx, x.begun = ctx, time.Now()
+	x.ctx = ctx
 	if err := x.open(r); err != nil {
 		x.failing = err
-		return nil, c.failed(ctx, PhaseRequest, err, x.begun)
+		return nil, &Error{Phase: PhaseRequest, Err: err}
 	}
 	x.interrupts = context.AfterFunc(ctx, x.cancel)
 	if err := x.write(r.Body); err != nil {
-		return nil, c.failed(ctx, PhaseRequest, err, x.begun)
+		return nil, &Error{Phase: PhaseRequest, Err: err}
 	}
 	for {
 		h, err := x.head()
 		switch {
 		case err != nil:
-			return nil, c.failed(ctx, PhaseResponse, err, x.begun)
+			return nil, &Error{Phase: PhaseResponse, Err: err}
 		case h.status >= 200:
 			resp := &Response{
 				Status: h.status, Proto: "HTTP/2.0", Header: h.header, Trailer: make(http.Header), First: x.first(),
@@ -484,9 +482,7 @@ func (b *body2) Read(p []byte) (int, error) {
 			c.flush()
 			return n, nil
 		case s.err != nil:
-			c.mu.Unlock()
-			b.err = c.failed(b.x.ctx, PhaseResponse, s.err, b.x.begun)
-			c.mu.Lock()
+			b.err = &Error{Phase: PhaseResponse, Err: s.err}
 			return 0, b.err
 		case s.ended:
 			for name, values := range s.trailer {

@@ -6,7 +6,8 @@
 // and [Lease.Release] gives the connection back. Cookies, caches and pages are unknown here.
 //
 // Connections belong to a scheme, host, port and network partition. HTTP/1.1 has six of them, each for one request at a
-// time; HTTP/2 has one for all. Events: socket.connect, socket.error, socket.close, tls.handshake, http2.frame.
+// time; HTTP/2 has one for all. Events: socket.connect, socket.close, tls.handshake,
+// http2.frame, and socket.error of connections that could not be made: those of an exchange its caller tells of.
 package transport
 
 import (

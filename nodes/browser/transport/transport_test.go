@@ -473,3 +473,25 @@ func TestPreconnect(t *testing.T) {
 		})
 	}
 }
+
+// A place that nobody needs any more goes to the next one, whatever it came to.
+func TestLeave(t *testing.T) {
+	run(t, Options{HTTP2: true}, func(t *testing.T, w *world, tr *Transport) {
+		w.serve(serverIP+":443", w.secure("shop.example"), echo)
+		w.serve(serverIP+":80", nil, echo)
+		for _, url := range []string{"https://shop.example/", "http://shop.example/"} {
+			for range 3 { // with the leave to connect, with a connection, and in line
+				var places []*Place
+				for range 8 {
+					places = append(places, tr.Reserve(address(t, url), "", 3))
+				}
+				for _, p := range places[:7] {
+					tr.Leave(p)
+				}
+				if got := fetch(t.Context(), t, tr, places[7], Request{}); got.err != nil {
+					t.Errorf("%s: %v", url, got.err)
+				}
+			}
+		}
+	})
+}
