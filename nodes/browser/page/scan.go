@@ -79,6 +79,7 @@ type scanner struct {
 	based     bool
 	style     *html.Token // the open style element
 	script    bool        // in an inline script that would be run
+	unseen    bool        // in a title or script, whose text is not the page's
 	media     *Reference  // the open audio or video
 	picture   *picture
 	icons     []icon
@@ -166,6 +167,7 @@ func (s *scanner) start(t html.Token) {
 	}
 	s.layout.start(t)
 	s.enterBody(t.DataAtom)
+	s.unseen = t.DataAtom == atom.Title || t.DataAtom == atom.Script
 	if s.picture != nil {
 		switch t.DataAtom {
 		case atom.Source, atom.Img, atom.Script, atom.Picture:
@@ -249,6 +251,7 @@ func (s *scanner) end(name string) {
 	case "audio", "video":
 		s.endMedia()
 	}
+	s.unseen = false
 	s.layout.end(name)
 }
 
@@ -269,8 +272,9 @@ func (s *scanner) text(text []byte) {
 		s.to.Script()
 		s.script = false
 	default:
-		if !s.body && strings.TrimSpace(string(text)) != "" {
-			s.body = s.body || !s.svg()
+		// Text ends the head, but not that of the title, nor what a script of another kind holds.
+		if !s.unseen && !s.svg() && strings.TrimSpace(string(text)) != "" {
+			s.body = true
 		}
 		s.layout.text(text)
 	}

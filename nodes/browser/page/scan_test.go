@@ -68,6 +68,7 @@ func TestScan(t *testing.T) {
 		{"sheets", `<link rel="stylesheet" href=" a.css "><LINK REL=STYLESHEET HREF=b.css media=print>`, []string{"style a.css", "style b.css, idle"}},
 		{"other links", `<link rel="alternate stylesheet" href=a><link rel=canonical href=b><link rel=stylesheet>`, nil},
 		{"icons", `<link rel="shortcut icon" href=i.ico><link rel=icon href=j.png sizes=32x32><p>`, []string{"icon j.png"}},
+		{"an icon behind a title", `<title>My shop</title><script type=x/y>{}</script><link rel=icon href=i.ico>text<link rel=icon href=j.ico>`, []string{"icon i.ico"}},
 		{"scripts", `<script src=a.js async crossorigin></script><script type=module src=b.js></script><script defer src=c.js fetchpriority=high></script><script>x</script><script type=module>x</script>`,
 			[]string{"script a.js, async, anonymous", "script b.js, module, anonymous", "script c.js, defer, high", "script"}},
 		{"images", `<img src=a.png><img src="b.png?x=1&amp;y=2"/><img alt=none><svg><image href=c></svg>`, []string{"image a.png", "image b.png?x=1&y=2", "image c"}},
