@@ -26,7 +26,7 @@ type Load struct {
 	Start      time.Time
 	Milestones []Milestone
 	Sum        *event.PageLoad // nil: the load did not end
-	Fetches    []Fetch         // in the order in which they began
+	Fetches    []Fetch         // in the order in which they began; of those that began at one time the page itself first
 }
 
 // Milestone is a moment of a page load.
@@ -64,9 +64,9 @@ func (l Load) Document() *Fetch {
 func Find(rec *record.Recording) []Load {
 	records := slices.Clone(rec.Records)
 	slices.SortStableFunc(records, func(a, b event.Record) int { return a.Time.Compare(b.Time) })
-	f := finder{byRoot: make(map[key]*Load), chain: newChain(records), fetches: make(map[*Load][]Fetch)}
+	f := finder{plan: rec.Plan, byRoot: make(map[key]*Load), byTrace: make(map[key][]*Load), chain: newChain(records), fetches: make(map[*Load][]Fetch)}
 	for _, r := range records {
-		f.root(rec.Plan, r)
+		f.root(r)
 	}
 	exchanges := newExchanges(records)
 	for _, r := range records {
@@ -76,7 +76,7 @@ func Find(rec *record.Recording) []Load {
 	for _, l := range f.order {
 		l.Fetches = f.fetches[l]
 		slices.SortStableFunc(l.Fetches, func(a, b Fetch) int {
-			return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.URL, b.URL))
+			return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(rank(a), rank(b)))
 		})
 		all = append(all, *l)
 	}
@@ -86,10 +86,20 @@ func Find(rec *record.Recording) []Load {
 	return all
 }
 
+// rank is 0 of the page itself.
+func rank(f Fetch) int {
+	if f.Destination == "document" {
+		return 0
+	}
+	return 1
+}
+
 // finder sorts records by the page load that they belong to.
 type finder struct {
+	plan    *topology.Plan
 	chain   chain
 	byRoot  map[key]*Load // by the milestone that begins it
+	byTrace map[key][]*Load
 	order   []*Load
 	fetches map[*Load][]Fetch
 }
@@ -98,18 +108,22 @@ type finder struct {
 const beginning = "url"
 
 // root makes a load of the milestone that begins one.
-func (f *finder) root(plan *topology.Plan, r event.Record) {
-	m, ok := event.As[event.PageMilestone](r)
-	if !ok || m.Milestone != beginning || r.Trace() == "" {
-		return
+func (f *finder) root(r event.Record) {
+	if m, ok := event.As[event.PageMilestone](r); ok && m.Milestone == beginning && r.Trace() != "" {
+		f.byRoot[key{r.Node, r.Trace(), r.ID()}] = f.begin(r, m.URL, r.Time)
 	}
-	l := &Load{Node: r.Node, URL: m.URL, Start: r.Time}
+}
+
+func (f *finder) begin(r event.Record, url string, at time.Time) *Load {
+	l := &Load{Node: r.Node, URL: url, Start: at}
 	if id, ok := strings.CutPrefix(r.Trace(), event.StepTrace); ok {
 		l.Step = id
 	}
-	l.Role = role(plan, l.Step, l.Node)
+	l.Role = role(f.plan, l.Step, l.Node)
 	f.order = append(f.order, l)
-	f.byRoot[key{r.Node, r.Trace(), r.ID()}] = l
+	at := key{r.Node, r.Trace(), ""}
+	f.byTrace[at] = append(f.byTrace[at], l)
+	return l
 }
 
 // role is the browser's, as the step names it, or the node has it.
@@ -159,9 +173,15 @@ func (f *finder) record(r event.Record, known exchanges) {
 		}
 	case event.HTTPFetch{}.Word():
 		fetch, ok := event.As[event.HTTPFetch](r)
-		if l := f.load(r); ok && l != nil {
-			f.fetches[l] = append(f.fetches[l], known.join(fetch, r))
+		if !ok {
+			return
 		}
+		l, one := f.load(r), known.join(fetch, r)
+		if l == nil { // of a load whose beginning is not told
+			begun := one.At.Add(-time.Duration(min(max(fetch.Start+one.Total(), 0), maxSeconds) * float64(time.Second)))
+			l = f.begin(r, cmp.Or(fetch.Page, fetch.URL), begun)
+		}
+		f.fetches[l] = append(f.fetches[l], one)
 	}
 }
 
@@ -177,13 +197,16 @@ func (f *finder) load(r event.Record) *Load {
 		}
 		at.id = f.chain[at]
 	}
-	for _, l := range slices.Backward(f.order) {
-		if l.Node == r.Node && l.Step != "" && event.StepTrace+l.Step == r.Trace() && !l.Start.After(r.Time) {
+	for _, l := range slices.Backward(f.byTrace[key{r.Node, r.Trace(), ""}]) {
+		if !l.Start.After(r.Time) {
 			return l
 		}
 	}
 	return nil
 }
+
+// maxSeconds bounds how long a page load is believed to take.
+const maxSeconds = 24 * 60 * 60
 
 // maxDepth bounds how far causes are followed: frames in frames and their style sheets are far less deep.
 const maxDepth = 64

@@ -84,6 +84,27 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestWithoutBeginning sorts requests of browsers that do not tell when their page load begins: each node's of a step are
+// one load. The page itself is first among those that began at one time.
+func TestWithoutBeginning(t *testing.T) {
+	tape := &tape{now: time.Unix(0, 0)}
+	ctx := event.WithTrace(t.Context(), event.StepTrace+"1", "")
+	for _, f := range []event.HTTPFetch{
+		{URL: "http://one/x", Page: "http://one/", Destination: "image", Wait: 0.001},
+		{URL: "http://one/", Page: "http://one/", Destination: "document", Wait: 0.002},
+		{URL: "http://one/y", Page: "http://one/", Destination: "image", Start: -1e300, Wait: 1e300},
+	} {
+		event.Emit(ctx, tape.log("chrome"), f)
+	}
+	all := loads.Find(&record.Recording{Records: tape.records})
+	if len(all) != 1 || len(all[0].Fetches) != 3 || all[0].URL != "http://one/" || all[0].Fetches[1].Destination != "document" {
+		t.Errorf("%+v", all)
+	}
+	if all[0].Document() == nil || all[0].Document().URL != "http://one/" {
+		t.Errorf("document %+v", all[0].Document())
+	}
+}
+
 // TestNames makes names that are safe in a file system, whatever steps are called, and that differ.
 func TestNames(t *testing.T) {
 	all := []loads.Load{
