@@ -121,8 +121,8 @@ func (f *finder) begin(r event.Record, url string, at time.Time) *Load {
 	}
 	l.Role = role(f.plan, l.Step, l.Node)
 	f.order = append(f.order, l)
-	at := key{r.Node, r.Trace(), ""}
-	f.byTrace[at] = append(f.byTrace[at], l)
+	chain := key{r.Node, r.Trace(), ""}
+	f.byTrace[chain] = append(f.byTrace[chain], l)
 	return l
 }
 
