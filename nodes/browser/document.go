@@ -19,34 +19,35 @@ import (
 
 // document is an HTML document that is loaded: the page, or a frame in it.
 type document struct {
-	visit     *visit
-	ctx       context.Context // of the event that led to it
-	parent    *document       // that it is a frame of; nil: it is the page
-	url       *weburl.URL     // whose origin it has
-	base      *weburl.URL     // what its addresses are relative to
-	depth     int             // 0: the page
-	referrers policy.ReferrerPolicy
-	upgrades  bool // it asks for https for all that it names
-	inline    bool // it stands in an attribute of its parent
-	refresh   *page.Refresh
+	visit   *visit
+	ctx     context.Context // of the event that led to it
+	parent  *document       // that it is a frame of; nil: it is the page
+	url     *weburl.URL     // whose origin it has
+	depth   int             // 0: the page
+	inline  bool            // it stands in an attribute of its parent
+	refresh *page.Refresh
 
 	received atomic.Int64 // bytes so far
 	complete atomic.Bool
 
-	tree  *html.Node   // nil: not HTML, or not read
 	plain string       // the text of a document that is not HTML
 	text  bytes.Buffer // of HTML, as far as it has come
 	icon  bool         // it names one
-	shown int          // images so far
 
-	mu     sync.Mutex
-	marks  page.Milestones
-	ended  bool // it has been parsed, as far as it came
-	told   struct{ parsed, content, load bool }
-	styles int                        // style sheets that are awaited, and the tree
-	sheets map[string]*page.Sheet     // by the address that names them
-	named  map[string]context.Context // of the events that led to them, by their own address
-	loaded func()                     // to be called once, when all is there
+	mu        sync.Mutex
+	base      *weburl.URL // what its addresses are relative to
+	referrers policy.ReferrerPolicy
+	upgrades  bool       // it asks for https for all that it names
+	tree      *html.Node // nil: not HTML, or not read
+	standards bool       // it begins with the doctype of HTML
+	shown     int        // images so far
+	marks     page.Milestones
+	ended     bool // it has been parsed, as far as it came
+	told      struct{ parsed, content, load bool }
+	styles    int                        // style sheets that are awaited, and the tree
+	sheets    map[string]*page.Sheet     // by the address that names them
+	named     map[string]context.Context // of the events that led to them, by their own address
+	loaded    func()                     // to be called once, when all is there
 }
 
 // newDocument makes a document that came from u.
@@ -59,6 +60,13 @@ func (v *visit) newDocument(ctx context.Context, u *weburl.URL, parent *document
 		d.depth = parent.depth + 1
 	}
 	return d
+}
+
+// at says where the document comes from.
+func (d *document) at(u *weburl.URL) {
+	d.mu.Lock()
+	d.url, d.base = u, u
+	d.mu.Unlock()
 }
 
 // top is the page that the document is part of.
@@ -78,18 +86,43 @@ func (d *document) chain() []*weburl.URL {
 	return list
 }
 
-// quirks says that the document does not begin with the doctype of HTML, as far as it has come.
-func (d *document) quirks() bool {
-	start := d.text.Bytes()
-	return !bytes.Contains(bytes.ToLower(start[:min(len(start), 1024)]), []byte("<!doctype html"))
+// Write takes a piece of its HTML, as it arrives.
+func (d *document) Write(p []byte) (int, error) {
+	const start = 1024
+	if before := d.text.Len(); before < start {
+		d.text.Write(p)
+		text := d.text.Bytes()
+		d.mu.Lock()
+		d.standards = bytes.Contains(bytes.ToLower(text[:min(len(text), start)]), []byte("<!doctype html"))
+		d.mu.Unlock()
+		return len(p), nil
+	}
+	return d.text.Write(p)
+}
+
+// relative is what the document's addresses are relative to, so far.
+func (d *document) relative() *weburl.URL {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.base
+}
+
+// wantsHTTPS says that the document asks for https for all that it names.
+func (d *document) wantsHTTPS() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.upgrades
 }
 
 // read reads the document from its response, requests what it names while it arrives, and builds its tree. Assets are
 // found in the very bytes that the tree is built from.
 func (d *document) read(ctx context.Context, resp *response, limit int64) error {
+	d.mu.Lock()
 	d.ctx = ctx
 	d.referrers = policy.ReferrerPolicyHeader(resp.header)
 	d.upgrades = policy.UpgradeInsecure(policy.ContentSecurity(resp.header))
+	d.mu.Unlock()
+	d.follow(ctx, resp.header)
 	if r, ok := page.ParseRefresh(resp.header.Get("Refresh")); ok {
 		d.refresh = &r
 	}
@@ -118,20 +151,31 @@ func (d *document) read(ctx context.Context, resp *response, limit int64) error 
 
 // parse reads HTML.
 func (d *document) parse(ctx context.Context, body io.Reader) error {
-	err := page.Scan(io.TeeReader(body, &d.text), page.Options{Screen: page.DefaultScreen()}, &finder{d, ctx})
+	err := page.Scan(io.TeeReader(body, d), page.Options{Screen: page.DefaultScreen()}, &finder{d, ctx})
 	if err != nil {
 		// What has come is shown all the same.
-		d.tree, _ = page.Parse(d.text.Bytes(), false)
+		tree, _ := page.Parse(d.text.Bytes(), false)
+		d.grown(tree)
 		return err
 	}
 	if d.parent == nil && !d.icon {
 		d.visit.want(ctx, d, page.Reference{Address: "/favicon.ico", Destination: page.DestFavicon}, d.url, nil)
 	}
-	if d.tree, err = page.Parse(d.text.Bytes(), false); err != nil {
+	tree, err := page.Parse(d.text.Bytes(), false)
+	if err != nil {
 		return err
 	}
+	d.grown(tree)
 	d.parsed()
 	return nil
+}
+
+// grown takes the document's tree.
+func (d *document) grown(tree *html.Node) {
+	d.mu.Lock()
+	d.tree = tree
+	d.mu.Unlock()
+	d.text = bytes.Buffer{} // it has served
 }
 
 // finder hands what a scan finds to the visit.
@@ -148,7 +192,7 @@ func (f *finder) Reference(ref page.Reference) {
 		}
 		f.icon = true
 	}
-	f.visit.want(f.found, f.document, ref, f.base, f.url)
+	f.visit.want(f.found, f.document, ref, f.relative(), f.url)
 }
 
 // Hint implements [page.Handler].
@@ -157,12 +201,16 @@ func (f *finder) Hint(h page.Hint) { f.visit.hint(f.found, f.document, h) }
 // Base implements [page.Handler].
 func (f *finder) Base(address string) {
 	if base, err := f.url.Parse(address); err == nil && base.Web() {
+		f.mu.Lock()
 		f.base = base
+		f.mu.Unlock()
 	}
 }
 
 // Meta implements [page.Handler].
 func (f *finder) Meta(m page.Meta) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if m.Referrer != "" {
 		f.referrers = policy.ReferrerPolicyMeta(m.Referrer)
 	}

@@ -257,6 +257,11 @@ func (d *transfer) partly(r *request, resp *response, wanted string) error {
 		return fmt.Errorf("the file is another one by now: %s, and it was %s", now, d.validator)
 	}
 	return policy.ReadParts(resp.header, resp.body, func(at policy.ContentRange, body io.Reader) error {
+		if at.Size >= 0 { // of several parts each says it
+			d.mu.Lock()
+			d.result.Whole = at.Size
+			d.mu.Unlock()
+		}
 		return d.take(r, resp.status, at.First, body)
 	})
 }

@@ -142,7 +142,7 @@ func (d *document) follow(ctx context.Context, h http.Header) {
 			continue
 		}
 		if ref, ok := l.reference(); ok {
-			d.visit.want(ctx, d, ref, d.base, d.url)
+			d.visit.want(ctx, d, ref, d.relative(), d.url)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (v *visit) interim(ctx context.Context, r *request, status int, h http.Head
 // hint prepares for an address that a page is going to ask for: its name is looked up, and unless that is all that is
 // wanted, a connection is made.
 func (v *visit) hint(ctx context.Context, d *document, h page.Hint) {
-	u, err := d.base.Parse(h.Address)
+	u, err := d.relative().Parse(h.Address)
 	if err != nil || !u.Web() || u.Hostname() == "" {
 		return
 	}
@@ -176,7 +176,7 @@ func (v *visit) hint(ctx context.Context, d *document, h page.Hint) {
 	if n > maxHints || known {
 		return
 	}
-	if held, _ := v.session.hsts.Secure(time.Now(), u); held || d.upgrades {
+	if held, _ := v.session.hsts.Secure(time.Now(), u); held || d.wantsHTTPS() {
 		u = policy.Upgraded(u)
 	}
 	site := policy.Site(d.top().url)

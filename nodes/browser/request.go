@@ -227,7 +227,7 @@ func (v *visit) upgrade(ctx context.Context, r *request) {
 	secure, upgrades := false, r.document == nil && r.upgrades
 	for d := r.document; d != nil; d = d.parent {
 		secure = secure || d.url.Secure()
-		upgrades = upgrades || d.upgrades
+		upgrades = upgrades || d.wantsHTTPS()
 	}
 	if base := r.client(); upgrades && base != nil && policy.UpgradeRequest(base, r.url, r.kind(), r.form) {
 		v.moved(ctx, r, policy.Upgraded(r.url), "upgrade-insecure-requests")

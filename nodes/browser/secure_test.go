@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,9 +161,12 @@ func TestCompression(t *testing.T) {
 // R14: the cache between visits, over a restart, with every decision told.
 func TestCache(t *testing.T) {
 	w := newWorld(t)
+	var mu sync.Mutex
 	var asked []string
 	w.site("shop.example", func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		asked = append(asked, r.URL.Path+" "+r.Header.Get("If-None-Match")+r.Header.Get("Cache-Control"))
+		mu.Unlock()
 		h := rw.Header()
 		switch r.URL.Path {
 		case "/":

@@ -240,7 +240,7 @@ func (v *visit) navigate(ctx context.Context, n navigation, d *document) {
 		redirects: redirectFollow, referrers: n.referrers, form: n.form,
 	}
 	if n.from != nil && n.from.url != nil {
-		o.from, o.upgrades, o.initiator = n.from.url, n.from.upgrades, n.from.url.Bare()
+		o.from, o.upgrades, o.initiator = n.from.url, n.from.wantsHTTPS(), n.from.url.Bare()
 	}
 	r := v.request(n.url, o)
 	r.method, r.body, r.fields, r.result.Method = n.method, n.body, n.fields, n.method
@@ -250,7 +250,7 @@ func (v *visit) navigate(ctx context.Context, n navigation, d *document) {
 		v.seen[r.url.Bare()] = &resource{done: true}
 		v.mu.Unlock()
 		v.fetch(ctx, r, func(ctx context.Context, resp *response) error {
-			d.url, d.base = r.url, r.url
+			d.at(r.url)
 			v.mu.Lock()
 			v.page, v.result.Proto = d, resp.proto
 			v.mu.Unlock()
@@ -344,10 +344,12 @@ func (v *visit) want(ctx context.Context, d *document, ref page.Reference, base,
 
 // orderOf is what a reference asks for, and how.
 func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	o := order{
 		destination: policy.Destination(ref.Destination), mode: policy.NoCORS, credentials: policy.IncludeCredentials,
 		cacheMode: cache.Default, redirects: redirectFollow, document: d, referrers: d.referrers,
-		integrity: policy.ParseIntegrity(ref.Integrity), initiator: browserItself, module: ref.Module, quirks: d.quirks(),
+		integrity: policy.ParseIntegrity(ref.Integrity), initiator: browserItself, module: ref.Module, quirks: !d.standards,
 		optional: from == nil,
 	}
 	if v.hard {
@@ -465,7 +467,7 @@ func (v *visit) asset(ctx context.Context, d *document, ref page.Reference, r *r
 		case policy.Style:
 			return v.readSheet(ctx, d, key, resp)
 		case policy.Frame:
-			frame.url, frame.base = last.url, last.url
+			frame.at(last.url)
 			frame.loaded = func() { v.there(key) }
 			v.mu.Lock()
 			v.frames[key] = frame
@@ -482,7 +484,7 @@ func (v *visit) asset(ctx context.Context, d *document, ref page.Reference, r *r
 		return
 	case len(ref.Alternatives) > 0 && (last.result.Error != nil || last.result.Status >= 400):
 		ref.Address, ref.Alternatives = ref.Alternatives[0], ref.Alternatives[1:]
-		base := d.base
+		base := d.relative()
 		if u, err := weburl.Parse(ref.Base); err == nil {
 			base = u
 		}
@@ -534,8 +536,9 @@ func (v *visit) inline(ctx context.Context, d *document, ref page.Reference) {
 	frame := v.newDocument(ctx, d.url, d)
 	v.srcdocs[k] = frame
 	v.mu.Unlock()
-	frame.base, frame.referrers, frame.inline = d.base, d.referrers, true
+	frame.inline = true
 	d.mu.Lock()
+	frame.base, frame.referrers = d.base, d.referrers
 	id := d.marks.Add(ref.Delays)
 	d.mu.Unlock()
 	frame.loaded = func() { d.done(id) }
