@@ -165,7 +165,7 @@ func (x *exchange) run(ctx context.Context, take func(context.Context, *exchange
 // says that an error does not name the server yet, and is one of its making.
 func says(err error) bool {
 	known := errors.As(err, new(*policy.Refusal)) || errors.As(err, new(*transport.Error))
-	return err != nil && !known && !errors.Is(err, errAgain) && !errors.Is(err, errEnough)
+	return err != nil && !known && !errors.Is(err, errAgain) && !errors.Is(err, errEnough) && !errors.Is(err, errTooManyRedirects)
 }
 
 // drain reads what is left of the body, so that the connection can be used again; much of it is not worth it.

@@ -25,6 +25,9 @@ const (
 // maxAttempts bounds how often a request begins again: at an address that the DNS names, or without what the cache had.
 const maxAttempts = 4
 
+// errTooManyRedirects is the error of servers that send the browser from one address to the next without end.
+var errTooManyRedirects = fmt.Errorf("more than %d redirects", policy.MaxRedirects)
+
 // fetch asks for r, which was started, and has its response's body read. Whatever goes wrong stands in the result.
 func (v *visit) fetch(ctx context.Context, r *request, read func(context.Context, *response) error) {
 	// What a response leads to belongs to what led to its request.
@@ -172,6 +175,8 @@ func (v *visit) redirect(r *request, resp *response) error {
 		return policy.ErrNoLocation // its own body is shown
 	case err != nil:
 		return err
+	case len(r.chain) > policy.MaxRedirects:
+		return errTooManyRedirects
 	case r.redirects == redirectError:
 		return &policy.Refusal{Rule: "redirect", Reason: "whoever asked does not want to be redirected, and it was to " + to.URL.Bare()}
 	case r.mode == policy.CORS && to.URL.WithoutCredentials().Bare() != to.URL.Bare() && to.URL.Origin() != r.asks():

@@ -117,8 +117,11 @@ func failure(ctx context.Context, phase string, err error, limit time.Duration) 
 	if errors.As(err, &refused) {
 		f.Reason, f.Meaning = refused.Rule, refused.Reason
 	}
-	if errors.Is(err, policy.ErrBomb) {
+	switch {
+	case errors.Is(err, policy.ErrBomb):
 		f.Meaning = "a small body becomes a huge one when it is decompressed, which would fill the memory"
+	case errors.Is(err, errTooManyRedirects):
+		f.Meaning = "the servers send the browser from one address to the next without end"
 	}
 	var lookup *stub.Error
 	if errors.As(err, &lookup) {

@@ -245,7 +245,7 @@ func (v *visit) navigate(ctx context.Context, n navigation, d *document) {
 	r := v.request(n.url, o)
 	r.method, r.body, r.fields, r.result.Method = n.method, n.body, n.fields, n.method
 	v.start(ctx, r)
-	for redirects := 0; ; redirects++ {
+	for {
 		v.mu.Lock()
 		v.seen[r.url.Bare()] = &resource{done: true}
 		v.mu.Unlock()
@@ -271,22 +271,11 @@ func (v *visit) navigate(ctx context.Context, n navigation, d *document) {
 		if r.next == nil || r.result.Error != nil {
 			return
 		}
-		if redirects == policy.MaxRedirects {
-			v.result.Error = errTooManyRedirects()
-			return
-		}
 		v.result.Redirects++
 		from := r
 		r = v.follow(from)
 		event.Emit(ctx, v.log, v.milestone("redirect", r.url, fmt.Sprintf("%d from %s", from.result.Status, from.url.Bare())))
 		v.start(ctx, r)
-	}
-}
-
-func errTooManyRedirects() *Failure {
-	return &Failure{
-		Phase: phaseResponse, Message: fmt.Sprintf("more than %d redirects", policy.MaxRedirects),
-		Meaning: "the servers send the browser from one address to the next without end",
 	}
 }
 
@@ -396,13 +385,9 @@ func (v *visit) chase(ctx context.Context, r *request, read func(context.Context
 
 // run fetches r, which was started, and what its redirects lead to, and returns the last request.
 func (v *visit) run(ctx context.Context, r *request, read func(context.Context, *request, *response) error) *request {
-	for redirects := 0; ; redirects++ {
+	for {
 		v.fetch(ctx, r, func(ctx context.Context, resp *response) error { return read(ctx, r, resp) })
 		if r.next == nil || r.result.Error != nil {
-			return r
-		}
-		if redirects == policy.MaxRedirects {
-			r.result.Error = errTooManyRedirects()
 			return r
 		}
 		r = v.follow(r)
