@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"scenario/event"
 )
@@ -43,12 +42,7 @@ func (t *teller) page() {
 	}
 	t.found(v)
 	t.fetched(v)
-	t.parts()
-	t.streams()
-	t.cached()
-	t.origins()
-	t.blocks()
-	t.cookies()
+	t.rules()
 	t.milestones(v)
 	if slices.ContainsFunc(t.made, func(c *conn) bool { return c.closed != nil }) {
 		t.head(in(strong, "The connections end"))
@@ -236,103 +230,6 @@ func (t *teller) sum(v visit) {
 	if l.Error != "" {
 		t.note("", in(bad, "the page was not loaded: ").say(briefly(l.Error)))
 	}
-}
-
-// cookies tells in order which cookies were stored, sent and blocked; the same cookie sent several times on one line.
-func (t *teller) cookies() {
-	stored, blocked := pick[event.CookieStore](t.step.records), pick[event.CookieBlock](t.step.records)
-	sent := t.cookiesSent()
-	if len(stored)+len(blocked)+len(sent) == 0 {
-		return
-	}
-	type moment struct {
-		at  time.Time
-		say words
-	}
-	var moments []moment
-	for _, c := range stored {
-		e := c.is
-		w := say(e.Change+": ").in(name, clean(e.Name+"="+e.Value)).say(" for " + clean(e.Domain+e.Path))
-		if !e.HostOnly {
-			w = w.say(" and the hosts below it")
-		}
-		if e.Expires != "" {
-			w = w.say(" until " + clean(e.Expires))
-		} else {
-			w = w.say(" until the session ends")
-		}
-		w = w.add(partition(e.Partition)).add(party(e.ThirdParty))
-		if e.Change != "new" && e.Change != "replaced" { // which needs no reason
-			w = w.add(because(e.Reason))
-		}
-		moments = append(moments, moment{c.Time, w})
-	}
-	for _, c := range sent {
-		w := say("sent: ").in(name, clean(c.name+"="+c.value)).say(" to " + clean(c.host) + " with " + count(c.times, "request"))
-		moments = append(moments, moment{c.at, w.add(partition(c.partition)).add(party(c.thirdParty)).add(because(c.reason))})
-	}
-	for _, c := range blocked {
-		e := c.is
-		verb := map[string]string{"store": "not stored: ", "send": "not sent: "}[e.Op]
-		moments = append(moments, moment{c.Time, in(bad, verb).in(name, clean(e.Name)).say(" of " + clean(hostOf(e.URL)) + ", because " + clean(e.Reason))})
-	}
-	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
-	t.head(in(strong, "Cookies"))
-	for _, m := range moments {
-		t.put(m.at, "", m.say, "")
-	}
-}
-
-// sentCookie is a cookie that went to a host with one or more requests.
-type sentCookie struct {
-	name, value, host string
-	partition, reason string
-	thirdParty        bool
-	at                time.Time
-	times             int
-}
-
-func (t *teller) cookiesSent() []sentCookie {
-	var all []sentCookie
-	for _, c := range pick[event.CookieSend](t.step.records) {
-		host := hostOf(c.is.URL)
-		i := slices.IndexFunc(all, func(s sentCookie) bool {
-			return s.name == c.is.Name && s.value == c.is.Value && s.host == host && s.partition == c.is.Partition && s.thirdParty == c.is.ThirdParty
-		})
-		if i < 0 {
-			all = append(all, sentCookie{
-				name: c.is.Name, value: c.is.Value, host: host, partition: c.is.Partition, reason: c.is.Reason,
-				thirdParty: c.is.ThirdParty, at: c.Time,
-			})
-			i = len(all) - 1
-		}
-		all[i].times++
-	}
-	return all
-}
-
-// party marks what belongs to a third party.
-func party(third bool) words {
-	if third {
-		return in(faint, "  third party")
-	}
-	return nil
-}
-
-// partition names the jar that a cookie is in, where each site has one of its own.
-func partition(site string) words {
-	if site == "" {
-		return nil
-	}
-	return say(" in the jar of ").in(name, clean(site))
-}
-
-// because gives the reason for what a browser did with a cookie.
-func because(reason string) words {
-	if reason == "" {
-		return nil
-	}
-	return in(faint, "  because "+clean(reason))
 }
 
 // withoutOrigin is a URL's path and query where its host is that one, else the whole URL.
