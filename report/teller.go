@@ -79,8 +79,12 @@ func (s *step) status() words {
 	return say(seconds(s.duration)+" · ").in(good, "ok")
 }
 
-// head begins a phase of a step.
+// head begins a phase of a step. The phases of a page load are numbered.
 func (t *teller) head(w words) {
+	if !t.step.isPage() {
+		t.note("", w)
+		return
+	}
 	t.phases++
 	t.lines = append(t.lines, line{head: true, text: in(strong, fmt.Sprintf("%2d. ", t.phases)).add(w)})
 }
@@ -167,6 +171,7 @@ func has[E event.Event](s *step) bool {
 
 // exchanges tells lookups, connections and requests one by one: what lookup, connect and fetch do.
 func (t *teller) exchanges() {
+	t.upgrades()
 	for _, q := range t.asked {
 		t.question(q)
 	}
@@ -185,8 +190,18 @@ func (t *teller) exchanges() {
 			told = append(told, c)
 		}
 	}
-	t.streams()
+	t.rules()
 	t.closings(told)
+}
+
+// rules tells what the protocols and the rules of the web made of the step's requests.
+func (t *teller) rules() {
+	t.parts()
+	t.streams()
+	t.cached()
+	t.origins()
+	t.blocks()
+	t.cookies()
 }
 
 // drawn marks the connections that duets will show, so that they are not told twice.

@@ -26,14 +26,14 @@ type sighting struct {
 // trackers tells of each third party what it learned over the whole run, from what its server was told: which pages have a
 // part of it, and who opened them.
 func (r *run) trackers(n int) []section {
-	third := r.thirdParties()
+	third, asked := r.thirdParties()
 	if len(third) == 0 {
 		return nil
 	}
-	clients := make(map[*exchange]string)
+	clients := make(map[*exchange]*exchange)
 	for _, x := range r.sides.exchanges {
 		if x.server != nil {
-			clients[x.server] = x.Node
+			clients[x.server] = x
 		}
 	}
 	byHost := make(map[string][]*visitor)
@@ -43,7 +43,14 @@ func (r *run) trackers(n int) []section {
 			continue
 		}
 		from := address(x.request.Remote).String()
-		client := cmp.Or(clients[x], r.who.owner(x.Node, x.request.Remote), from)
+		client := cmp.Or(r.who.owner(x.Node, x.request.Remote), from)
+		if c := clients[x]; c != nil {
+			if client = c.Node; !asked[asking{c.Node, c.request.URL}] {
+				continue // the host's own page
+			}
+		} else if x.requestField("Referer") == "" && x.requestField("Origin") == "" {
+			continue // nobody says that it was for another page
+		}
 		v := visitorOf(byHost, host, client)
 		v.addresses = with(v.addresses, from)
 		v.see(x, host)
@@ -64,17 +71,25 @@ func (r *run) trackers(n int) []section {
 	return []section{{title: in(strong, "What third parties learned").say(" from the requests to them"), lines: lines}}
 }
 
-// thirdParties are the hosts that browsers called third parties, in order.
-func (r *run) thirdParties() []string {
-	var all []string
+// asking is a browser's need of an address.
+type asking struct{ node, url string }
+
+// thirdParties are the hosts that browsers called third parties, in order, and what was asked of them as such.
+func (r *run) thirdParties() (hosts []string, asked map[asking]bool) {
+	asked = make(map[asking]bool)
 	for _, rec := range r.records {
+		url := ""
 		if f, ok := event.As[event.HTTPFetch](rec); ok && f.ThirdParty {
-			all = with(all, strings.ToLower(hostOf(f.URL)))
+			url = f.URL
 		} else if a, ok := event.As[event.HTMLAsset](rec); ok && a.ThirdParty {
-			all = with(all, strings.ToLower(hostOf(a.URL)))
+			url = a.URL
+		}
+		if url != "" {
+			hosts = with(hosts, strings.ToLower(hostOf(url)))
+			asked[asking{rec.Node, url}] = true
 		}
 	}
-	return all
+	return hosts, asked
 }
 
 func visitorOf(byHost map[string][]*visitor, host, client string) *visitor {
