@@ -247,18 +247,10 @@ func stored(change cookie.Change) event.CookieStore {
 	c := change.Cookie
 	e := event.CookieStore{
 		Name: c.Name, Value: c.Value, Domain: c.Domain, HostOnly: c.HostOnly, Path: c.Path, Secure: c.Secure, HTTPOnly: c.HTTPOnly,
-		SameSite: string(c.SameSite), Partition: partitionName(c), Change: string(change.Kind), Reason: change.Reason,
+		SameSite: string(c.SameSite), Partition: c.Partition.TopSite, Change: string(change.Kind), Reason: change.Reason,
 	}
 	if !c.Session {
 		e.Expires = c.Expires.UTC().Format(time.RFC3339)
 	}
 	return e
-}
-
-// partitionName names the partition of a cookie; empty where it is in none.
-func partitionName(c cookie.Cookie) string {
-	if c.Partition == (cookie.Partition{}) {
-		return ""
-	}
-	return c.Partition.String()
 }

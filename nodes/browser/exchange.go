@@ -256,7 +256,7 @@ func (x *exchange) sending(ctx context.Context, head transport.Head) {
 	for _, sent := range x.cookies {
 		r.result.Cookies = append(r.result.Cookies, sent.Name)
 		event.Emit(x.event, v.log, event.CookieSend{
-			URL: r.result.URL, Name: sent.Name, Value: sent.Value, Partition: partitionName(sent.Cookie), Reason: sent.Reason,
+			URL: r.result.URL, Name: sent.Name, Value: sent.Value, Partition: sent.Cookie.Partition.TopSite, Reason: sent.Reason,
 			ThirdParty: r.result.ThirdParty,
 		})
 	}
