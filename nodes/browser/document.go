@@ -317,7 +317,7 @@ func (d *document) tell() {
 	if parsed {
 		reached = append([]string{"parsed"}, reached...)
 	}
-	if d.parent == nil && v.page == d {
+	if d.parent == nil && v.shows(d) {
 		for _, name := range reached {
 			v.reached(d.ctx, name, d.url, "")
 		}

@@ -127,6 +127,13 @@ func (v *visit) address() string {
 	return v.result.URL
 }
 
+// shows says that d is the page in the address bar.
+func (v *visit) shows(d *document) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.page == d
+}
+
 // reached tells of a milestone.
 func (v *visit) reached(ctx context.Context, name string, u *weburl.URL, detail string) {
 	m := v.milestone(name, u, detail)
