@@ -80,7 +80,7 @@ func (r *Resolver) Lookup(ctx context.Context, name string) (Answer, error) {
 		return Answer{}, failure
 	}
 	slices.SortStableFunc(answer.Addrs, func(a, b netip.Addr) int {
-		return cmp.Or(precedence(b)-precedence(a), cmp.Compare(b.BitLen(), a.BitLen()))
+		return cmp.Or(Precedence(b)-Precedence(a), cmp.Compare(b.BitLen(), a.BitLen()))
 	})
 	return answer, nil
 }

@@ -184,8 +184,9 @@ func worse(a, b error) error {
 	return a
 }
 
-// precedence is that of the policy table in RFC 6724, section 2.1, without the rows of transition mechanisms.
-func precedence(addr netip.Addr) int {
+// Precedence is that of the policy table in RFC 6724, section 2.1, without the rows of transition mechanisms: the greater,
+// the better.
+func Precedence(addr netip.Addr) int {
 	switch {
 	case addr.Is6() && addr.IsPrivate():
 		return 3

@@ -183,7 +183,7 @@ func (a *addresses) add(addrs []netip.Addr) {
 			a.list = append(a.list, addr)
 		}
 	}
-	slices.SortStableFunc(a.list, func(x, y netip.Addr) int { return cmp.Compare(precedence(y), precedence(x)) })
+	slices.SortStableFunc(a.list, func(x, y netip.Addr) int { return cmp.Compare(stub.Precedence(y), stub.Precedence(x)) })
 }
 
 // ready says that a connection may be tried now: what else may come has come, or was waited for long enough (RFC 8305,
@@ -234,17 +234,4 @@ func (a *addresses) pick() netip.Addr {
 	a.list = slices.Delete(a.list, i, i+1)
 	a.lastTried = addr
 	return addr
-}
-
-// precedence is that of the policy table in RFC 6724, section 2.1, without the rows of transition mechanisms.
-func precedence(addr netip.Addr) int {
-	switch {
-	case addr.Is6() && addr.IsPrivate():
-		return 3
-	case addr.Is4():
-		return 35
-	case addr.IsLoopback():
-		return 50
-	}
-	return 40
 }
