@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,8 +110,9 @@ func failure(ctx context.Context, phase string, err error, limit time.Duration) 
 	var network *transport.Error
 	if errors.As(err, &network) {
 		f.Reason = network.Reason
-		if network.Meaning != "" {
-			f.Meaning = network.Meaning
+		f.Meaning = cmp.Or(network.Meaning, f.Meaning)
+		if f.Meaning == "" && phase == phaseResponse {
+			f.Meaning = "what came is no response by the rules of HTTP, so nothing of it is used"
 		}
 	}
 	var refused *policy.Refusal
