@@ -79,7 +79,7 @@ func TestHostileAssets(t *testing.T) {
 						failed = f.Error
 					}
 				}
-				if failed == nil || failed.Phase != test.phase || !strings.Contains(failed.Message, test.wanted) {
+				if failed == nil || failed.Phase != test.phase || failed.Meaning == "" || !strings.Contains(failed.Message, test.wanted) {
 					t.Errorf("told: %+v", failed)
 				}
 			})

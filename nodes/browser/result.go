@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"scenario/dnsd/stub"
@@ -125,6 +126,9 @@ func failure(ctx context.Context, phase string, err error, limit time.Duration) 
 	case errors.Is(err, errTooManyRedirects):
 		f.Meaning = "the servers send the browser from one address to the next without end"
 	}
+	if f.Meaning == "" {
+		f.Meaning = inGeneral(phase, err)
+	}
 	var lookup *stub.Error
 	if errors.As(err, &lookup) {
 		f.RCode = lookup.RCode
@@ -139,4 +143,21 @@ func failure(ctx context.Context, phase string, err error, limit time.Duration) 
 		}
 	}
 	return f
+}
+
+// inGeneral says in a sentence what it means that a request failed in a phase, where nothing more is known.
+func inGeneral(phase string, err error) string {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the answer ended before it was complete"
+	case phase == transport.PhaseLookup:
+		return "the address that belongs to the name could not be found out"
+	case phase == transport.PhaseConnect:
+		return "no connection to the server came about"
+	case phase == transport.PhaseTLS:
+		return "the two ends did not agree on encryption"
+	case phase == transport.PhaseRequest:
+		return "the request could not be sent"
+	}
+	return "what the server sent cannot be understood, or is more than a browser takes"
 }
