@@ -108,6 +108,13 @@ func (l *launcher) fabric(ctx context.Context, sink event.Sink) (*process, error
 func (l *launcher) node(ctx context.Context, plan *topology.Plan, node *topology.Node, out output) (*process, error) {
 	req := l.request(node.Name, node.Name, l.image, []string{"node"})
 	machine := node.Program != nil && node.Program.RootFS != ""
+	var folders []string
+	if machine {
+		var err error
+		if folders, err = volumeFolders(node.Program.Volumes); err != nil {
+			return nil, err
+		}
+	}
 	alter(&req, func(c *container.Config) {
 		c.Hostname = node.Name
 		if !machine {
@@ -122,6 +129,7 @@ func (l *launcher) node(ctx context.Context, plan *topology.Plan, node *topology
 			if plan.Authority != "" {
 				mountTrust(h)
 			}
+			mountFolders(h, folders)
 		}
 	})
 	return l.start(ctx, req, out)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -194,7 +195,14 @@ func TestStartFails(t *testing.T) {
 func TestMachinePrograms(t *testing.T) {
 	e := requireDocker(t)
 	p := plan("docker-test-rootfs")
-	p.Nodes[0].Roles, p.Nodes[0].Program = nil, &topology.Program{RootFS: "host", Environment: map[string]string{"GREETING": "hello"}}
+	volumes := t.TempDir()
+	if err := os.WriteFile(filepath.Join(volumes, "greet"), []byte("#!/bin/sh\necho $GREETING\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.Nodes[0].Roles, p.Nodes[0].Program = nil, &topology.Program{
+		RootFS: "host", Environment: map[string]string{"GREETING": "hello"},
+		Volumes: []topology.Volume{{Source: volumes, Target: "/srv/all"}, {Source: filepath.Join(volumes, "greet"), Target: "/opt/bin/one"}},
+	}
 	if err := e.Check(t.Context(), p); err != nil {
 		var unsupported *engine.Unsupported
 		if errors.As(err, &unsupported) {
@@ -205,14 +213,14 @@ func TestMachinePrograms(t *testing.T) {
 	run, _ := start(t, e, p)
 	var stdout, stderr bytes.Buffer
 	code, err := run.Exec(t.Context(), "laptop", engine.Command{
-		Args:   []string{"sh", "-c", "echo $GREETING; cat; echo oops >&2; exit 7"},
+		Args:   []string{"sh", "-c", "/srv/all/greet; /opt/bin/one; cat; echo oops >&2; exit 7"},
 		Stdin:  strings.NewReader("from outside\n"),
 		Stdout: &stdout, Stderr: &stderr,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code != 7 || stdout.String() != "hello\nfrom outside\n" || stderr.String() != "oops\n" {
+	if code != 7 || stdout.String() != "hello\nhello\nfrom outside\n" || stderr.String() != "oops\n" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, &stdout, &stderr)
 	}
 }

@@ -188,6 +188,11 @@ func (r *run) serve(ctx context.Context, m *member) error {
 	}
 	if m.node.Program != nil && m.node.Program.RootFS != "" {
 		start.Files = trustFiles(r.plan.Authority, m.node.Program)
+		volumes, err := packVolumes(m.node.Program.Volumes)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", m.node.Name, err)
+		}
+		start.Volumes = volumes
 	}
 	if err := m.agent.control.Call(ctx, agent.OpStart, start, nil); err != nil {
 		return fmt.Errorf("node %s: %w", m.node.Name, err)

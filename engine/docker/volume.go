@@ -2,6 +2,7 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"scenario/engine/docker/control"
 	"scenario/topology"
 )
 
@@ -30,6 +33,55 @@ func copyVolumes(ctx context.Context, api client.APIClient, container string, vo
 		return fmt.Errorf("copy volumes: %w", err)
 	}
 	return nil
+}
+
+// maxVolumes bounds the archive of the volumes of a node with this machine's programs: it goes to the agent in one line.
+const maxVolumes = control.MaxLine / 2
+
+// packVolumes makes the archive that the agent of a node with this machine's programs unpacks: Docker itself copies nothing
+// into a container whose root is read-only.
+func packVolumes(volumes []topology.Volume) ([]byte, error) {
+	if len(volumes) == 0 {
+		return nil, nil
+	}
+	var archive bytes.Buffer
+	if err := writeVolumes(&archive, volumes); err != nil {
+		return nil, fmt.Errorf("copy volumes: %w", err)
+	}
+	if archive.Len() > maxVolumes {
+		return nil, fmt.Errorf("copy volumes: they are %d MiB, and a node with rootfs: host takes %d MiB", archive.Len()>>20, maxVolumes>>20)
+	}
+	return archive.Bytes(), nil
+}
+
+// volumeFolders lists the folders that a container of this machine's programs needs for its volumes: each its own or, where
+// it is a file, the one that it is to be in.
+func volumeFolders(volumes []topology.Volume) ([]string, error) {
+	var folders []string
+	for _, v := range volumes {
+		info, err := os.Stat(v.Source)
+		if err != nil {
+			return nil, fmt.Errorf("volume: %w", err)
+		}
+		folder := path.Clean(v.Target)
+		if !info.IsDir() {
+			folder = path.Dir(folder)
+		}
+		if folder == "/" {
+			return nil, fmt.Errorf("volume %s: with rootfs: host nothing is put into / itself: name a folder, such as /srv", v.Source)
+		}
+		folders = append(folders, folder)
+	}
+	return folders, nil
+}
+
+// mountFolders gives a container folders in memory, from which programs can be started, where it has none.
+func mountFolders(h *container.HostConfig, folders []string) {
+	for _, folder := range folders {
+		if _, there := h.Tmpfs[folder]; !there {
+			h.Tmpfs[folder] = "exec,mode=0755"
+		}
+	}
 }
 
 // writeVolumes writes the volumes as an archive of the container's root.

@@ -3,6 +3,8 @@
 package agent
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +44,8 @@ type Start struct {
 	Search      []string     `json:"search,omitempty"`
 	Authority   string       `json:"authority,omitempty"` // whom the node trusts, as PEM; empty: nobody
 	Parts       []nodes.Part `json:"parts,omitempty"`
-	Files       []File       `json:"files,omitempty"` // to be written before anything is played
+	Files       []File       `json:"files,omitempty"`   // to be written before anything is played
+	Volumes     []byte       `json:"volumes,omitempty"` // an archive (tar) of more files, of the user's
 }
 
 // File is a file of the container's, which anybody may read.
@@ -118,7 +121,7 @@ func (a *agent) start(ctx context.Context, start Start) error {
 	if err != nil {
 		return err
 	}
-	if err := write(start.Files); err != nil {
+	if err := errors.Join(write(start.Files), unpack(start.Volumes)); err != nil {
 		return err
 	}
 	log := event.NewLogger(start.Node, a.out)
@@ -171,6 +174,39 @@ func write(files []File) error {
 		}
 	}
 	return nil
+}
+
+// unpack writes an archive's files, folders and symbolic links, with their permissions, below the root.
+func unpack(archive []byte) error {
+	files := tar.NewReader(bytes.NewReader(archive))
+	for {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := filepath.Join("/", header.Name)
+		if header.Typeflag == tar.TypeDir {
+			err = os.MkdirAll(name, 0o755)
+		} else {
+			err = os.MkdirAll(filepath.Dir(name), 0o755)
+		}
+		switch {
+		case err != nil:
+		case header.Typeflag == tar.TypeSymlink:
+			err = os.Symlink(header.Linkname, name)
+		case header.Typeflag == tar.TypeReg:
+			var data []byte
+			if data, err = io.ReadAll(files); err == nil {
+				err = os.WriteFile(name, data, header.FileInfo().Mode().Perm())
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("volume: %w", err)
+		}
+	}
 }
 
 func (a *agent) do(ctx context.Context, call engine.Call) (json.RawMessage, error) {
