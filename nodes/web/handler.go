@@ -229,7 +229,7 @@ func (h *handler) content(from *peer, w http.ResponseWriter, r *http.Request, s 
 	case p.Status != 0 || p.Body != "":
 		sendStatus(w, r, cmp.Or(p.Status, http.StatusOK), p.Body)
 	case p.Size > 0:
-		serveSize(w, r, int64(p.Size))
+		serveSize(w, r, p)
 	default:
 		return h.file(from, w, r, s, p)
 	}

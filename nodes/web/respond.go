@@ -104,7 +104,8 @@ func send(w http.ResponseWriter, r *http.Request, status int, contentType string
 }
 
 // serveSize answers with a body of so many bytes: lines of 16, each of which says where it begins.
-func serveSize(w http.ResponseWriter, r *http.Request, size int64) {
+func serveSize(w http.ResponseWriter, r *http.Request, p *Path) {
+	size := int64(p.Size)
 	header := w.Header()
 	if header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/octet-stream")
@@ -112,7 +113,7 @@ func serveSize(w http.ResponseWriter, r *http.Request, size int64) {
 	if header.Get("ETag") == "" {
 		header.Set("ETag", fmt.Sprintf(`"size-%d"`, size))
 	}
-	http.ServeContent(w, r, "", time.Time{}, &numbered{size: size})
+	http.ServeContent(serveRanges(w, r, p), r, "", time.Time{}, &numbered{size: size})
 }
 
 // numbered is a file of lines of 16 bytes: 15 digits, the offset of the line, and a line feed.

@@ -219,7 +219,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request, p *Path) {
 	if len(header["Content-Type"]) == 0 {
 		header["Content-Type"] = f.typeField
 	}
-	if tag[0] != "" {
+	if tag[0] != "" && len(header["Etag"]) == 0 { // the path's headers win
 		header["Etag"] = tag
 	}
 	var changed time.Time
@@ -228,10 +228,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request, p *Path) {
 		header.Set("Last-Modified", changed.UTC().Format(http.TimeFormat))
 	}
 	if conditional(r.Header) {
-		if p.Ranges != "" {
-			w = ranging{w, p.Ranges}
-		}
-		http.ServeContent(w, r, "", changed, bytes.NewReader(body))
+		http.ServeContent(serveRanges(w, r, p), r, "", changed, bytes.NewReader(body))
 		return
 	}
 	header["Accept-Ranges"], header["Content-Length"] = acceptRanges(p), length
@@ -247,20 +244,6 @@ func acceptRanges(p *Path) []string {
 		return []string{p.Ranges}
 	}
 	return []string{"bytes"}
-}
-
-// ranging says in a response what units of ranges there are.
-type ranging struct {
-	http.ResponseWriter
-	units string
-}
-
-// WriteHeader begins the response.
-func (w ranging) WriteHeader(status int) {
-	if w.Header().Get("Accept-Ranges") != "" {
-		w.Header().Set("Accept-Ranges", w.units)
-	}
-	w.ResponseWriter.WriteHeader(status)
 }
 
 // variant is the file's content in a content coding. It is compressed once.
