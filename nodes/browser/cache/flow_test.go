@@ -100,6 +100,12 @@ func TestValidation(t *testing.T) {
 			{answer: "Cache-Control: max-age=2\nETag: \"abc\"", body: "x", want: "miss"},
 			{after: 3, status: 304, answer: "ETag: W/\"abc\"", want: "validate/revalidated", content: "x"},
 		}},
+		// As nginx does it, which weakens the tag of what it compresses.
+		{"a weak tag that is confirmed by its strong one", []step{
+			{answer: "Cache-Control: max-age=2\nETag: W/\"abc\"", body: "x", want: "miss"},
+			{after: 3, status: 304, answer: "ETag: \"abc\"\nX: 2", want: "validate/revalidated", sent: `If-None-Match: W/"abc"`, content: "x", shown: "ETag: W/\"abc\""},
+			{after: 4, want: "validate", sent: `If-None-Match: W/"abc"`},
+		}},
 		{"304-lm-use-stored-Test-Header", []step{
 			{answer: "Cache-Control: max-age=2\nLast-Modified: DATE-3000\nTest-Header: A", body: "x", want: "miss"},
 			{after: 3, status: 304, answer: "Last-Modified: " + changed, want: "validate/revalidated", sent: "If-Modified-Since: " + changed, shown: "Test-Header: A"},

@@ -14,6 +14,9 @@ func (c *Cache) Validated(at time.Time, r Request, resp Response) Outcome {
 	defer c.mu.Unlock()
 	e, reason := c.confirmed(r, resp.Header)
 	if e == nil {
+		if answer, why := c.confirmedWeakly(at, r, resp.Header); answer != nil {
+			return Outcome{Result: Revalidated, Response: answer, Reason: why}
+		}
 		return Outcome{Result: NotStored, Again: true, Reason: reason}
 	}
 	if tag, strong := etag(resp.Header); strong {
@@ -81,6 +84,25 @@ func (c *Cache) confirmed(r Request, h http.Header) (e *entry, reason string) {
 		return e, "the server says that it did not change since " + modified
 	}
 	return e, "the server says that it did not change"
+}
+
+// confirmedWeakly finds the stored response that r asked about where a 304 names another of the same content: If-None-Match
+// compares weakly (RFC 9110, section 13.1.2), and servers such as nginx, which weaken the tag of what they compress, answer
+// with the tag that the content had before. What is stored is right then, but is not updated (RFC 9111, section 4.3.4).
+func (c *Cache) confirmedWeakly(at time.Time, r Request, h http.Header) (answer *Response, reason string) {
+	tag, strong := etag(h)
+	var e *entry
+	for _, o := range c.entries[r.key()] {
+		stored, _ := etag(o.header)
+		if strong && sameWeakly(stored, tag) && o.fits(r.Header) && (!o.head || r.method() == http.MethodHead) && (e == nil || o.newer(e)) {
+			e = o
+		}
+	}
+	if e == nil {
+		return nil, ""
+	}
+	answer, _ = e.answer(at, r) // nil: only parts of it are stored
+	return answer, "the server says that what it sends as " + tag + " did not change, and so what is stored in another coding is still right"
 }
 
 // Invalidate has what is stored for r's address not used any more without asking, after the server answered the unsafe
