@@ -224,7 +224,7 @@ func (h *handler) content(from *peer, w http.ResponseWriter, r *http.Request, s 
 	case p.Location != "":
 		w.Header().Set("Location", p.Location)
 		sendStatus(w, r, cmp.Or(p.Status, http.StatusFound), p.Body)
-	case p.EchoAddress || p.Echo != "":
+	case p.Echo != "":
 		echo(w, r, p.Echo)
 	case p.Status != 0 || p.Body != "":
 		sendStatus(w, r, cmp.Or(p.Status, http.StatusOK), p.Body)

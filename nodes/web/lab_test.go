@@ -146,7 +146,7 @@ func testSites() fstest.MapFS {
 		"shop/pixel.gif":         file("GIF89a\xff\x00"),
 		"other/index.html":       file("<h1>Other</h1>"),
 		"other/site.json":        file(`{"paths": {"/*": {"headers": {"X-Site": "other"}}}}`),
-		"address/site.json":      file(`{"paths": {"/*": {"echo_address": true}}}`),
+		"address/site.json":      file(`{"paths": {"/*": {"echo": "address"}}}`),
 		"wrong/site.json":        file(`{"paths": {"no-slash": {}}}`),
 		"wrong-page/a.tmpl.html": file(`{{.Oops`),
 	}

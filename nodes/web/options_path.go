@@ -20,16 +20,15 @@ import (
 // Path is what the server does for a path. What it leaves out is done as for any other: a path with only a delay serves
 // its file, late.
 type Path struct {
-	Delay       role.Duration     `json:"delay,omitempty" jsonschema_description:"how long the server waits before it answers"`
-	Status      int               `json:"status,omitempty" jsonschema_description:"the status code, in place of the file's" jsonschema:"minimum=200,maximum=599"`
-	Headers     map[string]string `json:"headers,omitempty" jsonschema_description:"header fields of the response"`
-	Body        string            `json:"body,omitempty" jsonschema_description:"the response's body, in place of the file"`
-	Location    string            `json:"location,omitempty" jsonschema_description:"redirect to this URL (status 302 where none is given)"`
-	Close       bool              `json:"close,omitempty" jsonschema_description:"close the connection after the response"`
-	ChunkDelay  role.Duration     `json:"chunk_delay,omitempty" jsonschema_description:"send the body in chunks and wait so long between them"`
-	ChunkSize   int               `json:"chunk_size,omitempty" jsonschema_description:"bytes of a chunk where chunk_delay is given; default 512" jsonschema:"minimum=1"`
-	EchoAddress bool              `json:"echo_address,omitempty" jsonschema_description:"answer the address that the client has for this server, as text"`
-	Cookies     []Cookie          `json:"cookies,omitempty" jsonschema_description:"cookies that the response sets"`
+	Delay      role.Duration     `json:"delay,omitempty" jsonschema_description:"how long the server waits before it answers"`
+	Status     int               `json:"status,omitempty" jsonschema_description:"the status code, in place of the file's" jsonschema:"minimum=200,maximum=599"`
+	Headers    map[string]string `json:"headers,omitempty" jsonschema_description:"header fields of the response"`
+	Body       string            `json:"body,omitempty" jsonschema_description:"the response's body, in place of the file"`
+	Location   string            `json:"location,omitempty" jsonschema_description:"redirect to this URL (status 302 where none is given)"`
+	Close      bool              `json:"close,omitempty" jsonschema_description:"close the connection after the response"`
+	ChunkDelay role.Duration     `json:"chunk_delay,omitempty" jsonschema_description:"send the body in chunks and wait so long between them"`
+	ChunkSize  int               `json:"chunk_size,omitempty" jsonschema_description:"bytes of a chunk where chunk_delay is given; default 512" jsonschema:"minimum=1"`
+	Cookies    []Cookie          `json:"cookies,omitempty" jsonschema_description:"cookies that the response sets"`
 
 	Echo     string   `json:"echo,omitempty" jsonschema_description:"answer what the server sees of the client: its address, its whole request, its header fields or its cookies" jsonschema:"enum=address,enum=request,enum=headers,enum=cookies"`
 	Methods  []string `json:"methods,omitempty" jsonschema_description:"methods that the path has; others get 405"`
@@ -125,12 +124,18 @@ func (p Path) check(name string) error {
 	if strings.ContainsAny(p.StatusLine, "\r\n") {
 		errs = append(errs, errors.New("status_line is one line"))
 	}
-	for key, value := range map[string][2]string{
-		"echo": {p.Echo, " address request headers cookies "}, "etag": {p.ETag, " strong weak none "}, "ranges": {p.Ranges, " bytes none "},
-		"require": {p.Require, " login basic "}, "endless": {p.Endless, " headers body redirects "},
+	for _, option := range []struct {
+		key, value string
+		choices    []string
+	}{
+		{"echo", p.Echo, []string{"address", "request", "headers", "cookies"}},
+		{"etag", p.ETag, []string{"strong", "weak", "none"}},
+		{"ranges", p.Ranges, []string{"bytes", "none"}},
+		{"require", p.Require, []string{"login", "basic"}},
+		{"endless", p.Endless, []string{endlessHeaders, endlessBody, endlessRedirects}},
 	} {
-		if value[0] != "" && !strings.Contains(value[1], " "+value[0]+" ") {
-			errs = append(errs, fmt.Errorf("%s is one of%s, not %q", key, strings.TrimRight(strings.ReplaceAll(value[1], " ", ", "), ", ")[1:], value[0]))
+		if option.value != "" && !slices.Contains(option.choices, option.value) {
+			errs = append(errs, fmt.Errorf("%s is one of %s, not %q", option.key, strings.Join(option.choices, ", "), option.value))
 		}
 	}
 	return errors.Join(errs...)

@@ -42,6 +42,13 @@ func TestOptionErrors(t *testing.T) {
 				`paths: "x*y": a path begins with / and has a * at its end alone`,
 				`cookie "a b": http: invalid Cookie.Name`,
 			}, "\n")},
+		{"choices", `{"paths": {"/": {"echo": "all", "etag": "no", "ranges": "some", "require": "luck", "endless": "love"}}}`, strings.Join([]string{
+			`paths: "/": echo is one of address, request, headers, cookies, not "all"`,
+			`etag is one of strong, weak, none, not "no"`,
+			`ranges is one of bytes, none, not "some"`,
+			`require is one of login, basic, not "luck"`,
+			`endless is one of headers, body, redirects, not "love"`,
+		}, "\n")},
 		{"site's own settings", `{"site": "wrong"}`, `site wrong: site.json: paths: "no-slash": a path begins with / and has a * at its end alone`},
 		{"site's template", `{"site": "wrong-page"}`, `site wrong-page: /a.tmpl.html: template: a.tmpl.html:1: unclosed action`},
 		{"template of the scenario", `{"files": {"/a.tmpl.html": "{{end}}"}}`, `files: /a.tmpl.html: template: a.tmpl.html:1: unexpected {{end}}`},
