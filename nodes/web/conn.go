@@ -101,7 +101,11 @@ func (c *conn) arrived(p []byte) int {
 	if len(p) == 0 {
 		return 0
 	}
-	if c.other = c.other || c.preface(p); c.other {
+	if c.other {
+		return len(p)
+	}
+	if c.preface(p) {
+		c.other = true // before net/http sees any of it: nobody else looks yet
 		return len(p)
 	}
 	if !c.busy && !c.light && c.in.idle() && (c.quiet || c.budget.spent()) && simple(p) {
