@@ -36,6 +36,7 @@ type document struct {
 
 	mu        sync.Mutex
 	base      *weburl.URL // what its addresses are relative to
+	site      string      // that it belongs to; empty: not known yet
 	referrers policy.ReferrerPolicy
 	upgrades  bool       // it asks for https for all that it names
 	tree      *html.Node // nil: not HTML, or not read
@@ -65,7 +66,7 @@ func (v *visit) newDocument(ctx context.Context, u *weburl.URL, parent *document
 // at says where the document comes from.
 func (d *document) at(u *weburl.URL) {
 	d.mu.Lock()
-	d.url, d.base = u, u
+	d.url, d.base, d.site = u, u, ""
 	d.mu.Unlock()
 }
 

@@ -31,7 +31,7 @@ import (
 // world is a network in memory: servers by address, names, and one machine with a browser, of which it is the host.Host.
 type world struct {
 	*memnet.Host
-	t       *testing.T
+	t       testing.TB
 	net     *memnet.Net
 	names   map[string][]netip.Addr
 	lookErr map[string]error
@@ -54,7 +54,7 @@ type handler func(w net.Conn, r *http.Request) bool
 
 var shopAddr = netip.MustParseAddr("198.51.100.10")
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	n := memnet.New()
 	return &world{
 		Host: n.Host("laptop", "192.168.1.10"), t: t, net: n,
@@ -213,7 +213,7 @@ func (w *world) Lookup(ctx context.Context, name string) (stub.Answer, error) {
 // run runs a browser with these options in virtual time while do uses it, and checks that nothing is left afterwards.
 func (w *world) run(options string, do func(b *running)) {
 	w.t.Helper()
-	synctest.Test(w.t, func(t *testing.T) {
+	synctest.Test(w.t.(*testing.T), func(t *testing.T) {
 		b, err := newBrowser(json.RawMessage(options), func(host.Host) Resolver { return w })
 		if err != nil {
 			t.Fatal(err)
@@ -263,28 +263,32 @@ func (w *world) site(name string, h http.HandlerFunc) {
 	w.sites[name] = h
 }
 
+// tlsOf is the TLS of the server of a name.
+func (w *world) tlsOf(name string) *tls.Config {
+	issued, err := w.ca.Issue(pki.Request{Names: []string{name}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	certificate, err := issued.TLS()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}
+}
+
 // openSites starts the sites and returns what ends them.
 func (w *world) openSites() (end func()) {
 	var servers []*http.Server
 	var ended sync.WaitGroup
 	for name, h := range w.sites {
 		ip := w.names[name][0].String()
-		issued, err := w.ca.Issue(pki.Request{Names: []string{name}})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		certificate, err := issued.TLS()
-		if err != nil {
-			w.t.Fatal(err)
-		}
 		for _, port := range []string{"80", "443"} {
 			l, err := w.net.Host(ip, ip).Listen(context.Background(), "tcp", net.JoinHostPort(ip, port))
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			server := &http.Server{
-				Handler: h, ErrorLog: log.New(io.Discard, "", 0),
-				TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}},
+				Handler: h, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: w.tlsOf(name),
 			}
 			servers = append(servers, server)
 			ended.Go(func() {

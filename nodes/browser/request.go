@@ -130,8 +130,16 @@ func (v *visit) note(r *request) {
 		URL: r.url.Bare(), Method: r.method, Destination: string(r.destination), Initiator: r.initiator, Priority: policy.Urgency(r.destination, r.hints),
 		From: fromNetwork, Start: v.since(), Cookies: []string{},
 	}
-	r.result.ThirdParty = v.cookieRequest(r).ThirdParty()
+	party := partyKey{r.document, r.url.Hostname()}
 	v.mu.Lock()
+	third, known := v.parties[party]
+	v.mu.Unlock()
+	if !known {
+		third = v.cookieRequest(r).ThirdParty()
+	}
+	r.result.ThirdParty = third
+	v.mu.Lock()
+	v.parties[party] = third
 	r.number = len(v.result.Requests)
 	v.result.Requests = append(v.result.Requests, r.result)
 	v.mu.Unlock()
@@ -191,7 +199,13 @@ func (v *visit) partition(r *request) string {
 	if r.document == nil {
 		return policy.Site(r.url)
 	}
-	return policy.Site(r.document.top().url)
+	top := r.document.top()
+	top.mu.Lock()
+	defer top.mu.Unlock()
+	if top.site == "" {
+		top.site = policy.Site(top.url)
+	}
+	return top.site
 }
 
 // start settles whether and where r is asked for, and takes its place in line where the network answers it. It is called

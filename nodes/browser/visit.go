@@ -62,15 +62,22 @@ type visit struct {
 	srcdocs map[srcdocKey]*document
 	nFrames int
 	hints   int
-	hinting map[string]bool // origins that are prepared for, and whether by a connection
-	hinted  bool            // there were early hints
-	idle    []func()        // requests that wait until nothing else is requested
+	hinting map[string]bool   // origins that are prepared for, and whether by a connection
+	hinted  bool              // there were early hints
+	parties map[partyKey]bool // which hosts are third parties
+	idle    []func()          // requests that wait until nothing else is requested
 }
 
 // srcdocKey names a frame whose document stands in an attribute.
 type srcdocKey struct {
 	parent *document
 	text   string
+}
+
+// partyKey names a host that a document asks.
+type partyKey struct {
+	document *document
+	host     string
 }
 
 // resource is what a page has asked for.
@@ -111,7 +118,7 @@ func (s *session) begin(ctx context.Context, timeout role.Duration) (*visit, con
 		session: s, host: s.host, log: s.log, settings: set, begun: time.Now(),
 		result: Result{Requests: []*Fetch{}, CookiesSent: []string{}},
 		seen:   make(map[string]*resource), frames: make(map[string]*document), srcdocs: make(map[srcdocKey]*document),
-		hinting: make(map[string]bool),
+		hinting: make(map[string]bool), parties: make(map[partyKey]bool),
 	}, ctx, cancel
 }
 

@@ -25,13 +25,16 @@ type Withheld struct {
 // Send returns the cookies that go with the request to, in the order they are written (RFC 6265bis, section 5.8.3),
 // and those that stay behind. With to.Script it is what a script sees.
 func (j *Jar) Send(at time.Time, to Request) (send []Sent, withheld []Withheld) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.cookies) == 0 { // to find out about the request takes longer than to find that
+		return nil, nil
+	}
 	to = to.canonical()
 	d := decision{
 		at: at, policy: j.policy, to: to,
 		secure: to.secure(), thirdParty: to.ThirdParty(), relation: to.relation(), partition: to.partition(),
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	for _, c := range j.cookies {
 		if !c.addressed(to) || c.expired(at) {
 			continue
