@@ -55,9 +55,10 @@ func Facts(records []event.Record) []Fact {
 		fact := Fact{Node: r.Node, Event: r.Event, Attrs: make(map[string]string)}
 		fact.add("", run.attrs(r))
 		text := fact.String()
-		if run.browses && slices.Contains(connections, r.Event) {
+		if run.browses && (slices.Contains(connections, r.Event) || run.referral(r)) {
 			// How many connections a browser makes to a server, and in which page's trace, depends on which of its
-			// requests are done when it has the next: that there are any is the fact.
+			// requests are done when it has the next: that there are any is the fact. So with handshakes and frames on
+			// them, whose requests and responses are facts of their own, and with referrals (see races).
 			if seen[text] {
 				continue
 			}
@@ -72,20 +73,25 @@ func Facts(records []event.Record) []Fact {
 // connections are the words of what becomes of one.
 var connections = []string{
 	event.SocketAccept{}.Word(), event.SocketConnect{}.Word(), event.SocketClose{}.Word(),
+	event.TLSHandshake{}.Word(), event.HTTP2Frame{}.Word(),
 }
 
 // whole is what must be known of all events of a run to understand one.
 type whole struct {
 	words   map[string]string // by id: what the event is
 	browses bool              // a browser is at work: it does things side by side
+	asked   map[string]bool   // by id: questions that were answered by a referral
 	stuck   bool              // a sender was stopped when the buffers on the way were full, and these are as large as they are
 }
 
 func survey(records []event.Record) whole {
-	w := whole{words: make(map[string]string)}
+	w := whole{words: make(map[string]string), asked: make(map[string]bool)}
 	for _, r := range records {
 		if id := r.ID(); id != "" {
 			w.words[scope(r, id)] = r.Event
+		}
+		if answer, ok := event.As[event.DNSAnswer](r); ok && answer.Kind == "referral" {
+			w.asked[scope(r, r.Parent())] = true
 		}
 		if start, ok := event.As[event.StepStart](r); ok && start.Action == "browse" {
 			w.browses = true
@@ -109,6 +115,17 @@ func scope(r event.Record, id string) string {
 	return r.Node + " " + id
 }
 
+// referral says of a question, or its answer, that it led to a server that knows more.
+func (w whole) referral(r event.Record) bool {
+	switch r.Event {
+	case event.DNSQuery{}.Word():
+		return w.asked[scope(r, r.ID())]
+	case event.DNSAnswer{}.Word():
+		return r.Attrs["kind"] == "referral"
+	}
+	return false
+}
+
 // raced says of events that come or not by chance.
 func (w whole) raced(r event.Record) bool {
 	if failure, ok := event.As[event.SocketError](r); ok {
@@ -119,6 +136,10 @@ func (w whole) raced(r event.Record) bool {
 	case event.SocketSend{}.Word(), event.SocketRecv{}.Word():
 		// Into which pieces a stream is cut; what went over it in all is told when it closes.
 		return r.Attrs["socket"] == event.SocketConnection
+	}
+	if frame, ok := event.As[event.HTTP2Frame](r); ok {
+		// How fast an end reads, and which of both is the first to end the connection.
+		return frame.Type == "WINDOW_UPDATE" || frame.Type == "GOAWAY"
 	}
 	if answer, ok := event.As[event.DNSAnswer](r); ok {
 		// A browser looks a name up for each connection that it makes: see Facts.
@@ -163,13 +184,34 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 	// Any of a browser's connections to a server may be the one that carries a request.
 	func(w whole, r event.Record, attrs map[string]any) {
 		if w.browses {
-			for _, key := range []string{"reused", "sent", "received", "connections"} {
+			for _, key := range []string{"reused", "sent", "received", "connections", "connection", "stream", "request"} {
 				delete(attrs, key)
 			}
 		}
 		if w.browses && slices.Contains(connections, r.Event) {
 			delete(attrs, event.KeyParent)
 			delete(attrs, event.KeyTrace)
+		}
+	},
+	// A browser asks for several records of a name at once: which of these questions the resolver is the first to pass on,
+	// and so learns from whom to ask for the others.
+	func(w whole, r event.Record, attrs map[string]any) {
+		if w.browses && w.referral(r) {
+			for _, key := range []string{"name", "type", "size", event.KeyTrace} {
+				delete(attrs, key)
+			}
+		}
+	},
+	// HPACK packs fields the better the more of them came before, and a date according to its digits (RFC 7541).
+	func(_ whole, r event.Record, attrs map[string]any) {
+		if attrs["proto"] == "HTTP/2.0" {
+			delete(attrs, "header_bytes")
+		}
+		if frame, ok := event.As[event.HTTP2Frame](r); ok && frame.Type != "SETTINGS" {
+			delete(attrs, "bytes")
+			if frame.Type == "DATA" { // into which a body is cut as it is written; the last one may be empty
+				delete(attrs, "flags")
+			}
 		}
 	},
 	// Sockets are numbered in the order in which they come, and not every system tells its initial sequence numbers.
@@ -183,6 +225,27 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 		if w.stuck && r.Event == (event.SocketClose{}).Word() {
 			delete(attrs, "sent")
 			delete(attrs, "received")
+		}
+	},
+	// How much of a large response is on its way when a browser needs no more of it.
+	func(w whole, r event.Record, attrs map[string]any) {
+		if sent, ok := event.As[event.HTTPResponse](r); ok && w.browses && sent.Side == event.SideServer && sent.Size > 8<<10 {
+			for _, key := range []string{"size", "truncated", "error"} {
+				delete(attrs, key)
+			}
+		}
+	},
+	// How far a bomb has come when it is found depends on the pieces in which it comes.
+	func(_ whole, r event.Record, attrs map[string]any) {
+		if text, _ := attrs["error"].(string); strings.HasSuffix(text, bombed) {
+			delete(attrs, "size")
+			delete(attrs, "decoded_size")
+		}
+	},
+	// What is in a cache is as old as it is.
+	func(_ whole, r event.Record, attrs map[string]any) {
+		if cached, ok := event.As[event.HTTPCache](r); ok {
+			attrs["reason"] = old.ReplaceAllString(cached.Reason, "it is # s old")
 		}
 	},
 	// How much of a page has arrived when the parser gets on with it depends on how it is read.
@@ -206,11 +269,16 @@ var (
 	ephemeral = regexp.MustCompile(`((?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:]+\]):(?:3[2-9]|[4-6]\d)\d{3}\b`) // from 32768 on
 	date      = regexp.MustCompile(`\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b`)     // RFC 9110, section 5.6.7
 	stamp     = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)          // RFC 3339
+	old       = regexp.MustCompile(`\bit is [0-9.e+-]+ s old\b`)                                         // of http.cache
+	bomb      = regexp.MustCompile(`\b` + bombed + `: .*`)
 	// A time-out, told by the context or the socket, whichever notices first.
 	late = regexp.MustCompile(`\b(context deadline exceeded|i/o timeout)$`)
 	// A connection that the other end gave up, told by who read before the reset arrived, or after.
 	gone = regexp.MustCompile(`\bunexpected EOF$|\b(read|write) tcp \S+: (read|write): (connection reset by peer|broken pipe)$`)
 )
+
+// bombed begins the error of a body that becomes too large when it is decompressed.
+const bombed = "decompression bomb"
 
 // duration says of an attribute that it is how long something took. One that took no time, as may be in virtual time, is
 // left out of some events.
@@ -249,6 +317,7 @@ func (w whole) plain(key string, value any) any {
 		v = date.ReplaceAllString(v, "#")
 		v = stamp.ReplaceAllString(v, "#")
 		v = late.ReplaceAllString(v, "late")
+		v = bomb.ReplaceAllString(v, bombed)
 		return gone.ReplaceAllString(v, "gone")
 	case float64:
 		switch key {
@@ -269,6 +338,15 @@ func (w whole) result(object map[string]any) map[string]any {
 		delete(object, "errno")
 		delete(object, "meaning")
 	}
+	if _, headers := object["date"]; headers { // of a response that a cache had: it is as old as it is
+		delete(object, "age")
+	}
+	if failed, _ := object["error"].(map[string]any); failed != nil {
+		if message, _ := failed["message"].(string); strings.HasSuffix(message, bombed) {
+			delete(object, "size")
+			delete(object, "decoded_size")
+		}
+	}
 	if _, received := object["pieces"]; received || w.stuck {
 		delete(object, "pieces")
 		delete(object, "calls")
@@ -283,7 +361,7 @@ func (w whole) result(object map[string]any) map[string]any {
 		}
 	}
 	if w.browses {
-		for _, key := range []string{"reused", "connections", "cached_lookup"} {
+		for _, key := range []string{"reused", "connections", "connection", "cached_lookup"} {
 			delete(object, key)
 		}
 	}
