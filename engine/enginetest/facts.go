@@ -274,7 +274,7 @@ var (
 	// A time-out, told by the context or the socket, whichever notices first.
 	late = regexp.MustCompile(`\b(context deadline exceeded|i/o timeout)$`)
 	// A connection that the other end gave up, told by who read before the reset arrived, or after.
-	gone = regexp.MustCompile(`\bunexpected EOF$|\b(read|write) tcp \S+: (read|write): (connection reset by peer|broken pipe)$`)
+	gone = regexp.MustCompile(`\bunexpected EOF$|^the connection ended before the response was complete$|\b(read|write) tcp \S+: (read|write): (connection reset by peer|broken pipe)$`)
 )
 
 // bombed begins the error of a body that becomes too large when it is decompressed.
