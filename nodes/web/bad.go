@@ -71,7 +71,9 @@ func (h *handler) misbehave(from *peer, w http.ResponseWriter, r *http.Request, 
 	if p.Reset {
 		from.reset("reset on purpose")
 	}
-	return hijacked.Close()
+	// A client that is gone is told of by its connection.
+	_ = hijacked.Close()
+	return nil
 }
 
 // misbehaveHTTP2 does what of it there is in HTTP/2, whose frames net/http makes.
