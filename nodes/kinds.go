@@ -6,6 +6,7 @@ import (
 	"scenario/nodes/announce"
 	"scenario/nodes/browser"
 	"scenario/nodes/chat"
+	"scenario/nodes/chromium"
 	"scenario/nodes/client"
 	"scenario/nodes/dns"
 	"scenario/nodes/echo"
@@ -20,6 +21,7 @@ func Kinds(sites fs.FS) []role.Kind {
 		announce.Kind(),
 		browser.Kind(),
 		chat.Kind(),
+		chromium.Kind(),
 		client.Kind(),
 		dns.Kind(),
 		echo.Kind(),

@@ -100,6 +100,18 @@ func (t *teller) url(v visit) {
 	t.note("", w.say(" · host "+clean(u.Hostname())+" · path "+clean(u.RequestURI())))
 }
 
+// lookedUp is how long the browser says that the lookup for a request took; 0: it says nothing, or there was none.
+func (t *teller) lookedUp(x *exchange) float64 {
+	for _, l := range t.run.loads {
+		for _, f := range l.Fetches {
+			if l.Node == x.Node && x.ID() != "" && f.HTTPFetch.Request == x.ID() {
+				return f.Lookup
+			}
+		}
+	}
+	return 0
+}
+
 // way tells how the client got from a host's name to a connection; x is the request that it was for, nil where it never
 // came to one.
 func (t *teller) way(host string, x *exchange) {
@@ -117,6 +129,8 @@ func (t *teller) way(host string, x *exchange) {
 		t.head(in(strong, "Lookup: ").say("which address has ").in(name, clean(host)).say("?"))
 	case err == nil:
 		t.head(in(strong, "Lookup: ").say("none, " + host + " is an address already"))
+	case x != nil && t.lookedUp(x) > 0:
+		t.head(in(strong, "Lookup: ").in(name, x.Node).say(" finds the address of " + clean(host) + " by itself, and tells no more of it than that it took " + seconds(t.lookedUp(x))))
 	case x != nil:
 		t.head(in(strong, "Lookup: ").say("none, ").in(name, x.Node).say(" still knows the address of " + clean(host)))
 	}

@@ -126,7 +126,7 @@ func (l *launcher) node(ctx context.Context, plan *topology.Plan, node *topology
 		h.DNSSearch = searchList(node.Search)
 		if machine {
 			mountMachine(h)
-			if plan.Authority != "" {
+			if plan.Authority != "" || node.Program.For != "" {
 				mountTrust(h)
 			}
 			mountFolders(h, folders)
