@@ -1,5 +1,7 @@
 package web_test
 
+//lint:file-ignore SA1019 a client of HTTP/2 alone.
+
 import (
 	"bytes"
 	"context"

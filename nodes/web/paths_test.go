@@ -297,3 +297,31 @@ func FuzzStrict(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFilter: whatever frames come, in whatever pieces, the same goes on, and nothing is made of it but what is said; the
+// bodies that are found in them are the same too.
+func FuzzFilter(f *testing.F) {
+	f.Add([]byte("\x00\x00\x0c\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x01\x00\x04\x00\x00\x00\x02"), uint8(2), true)
+	f.Add([]byte("\x00\x00\x01\x01\x04\x00\x00\x00\x01\x82\x00\x00\x03\x00\x09\x00\x00\x00\x01\x01ab"), uint8(0), false)
+	f.Fuzz(func(t *testing.T, wire []byte, piece uint8, malformed bool) {
+		pass := func(size int) (out, bodies []byte) {
+			cut := cutter{data: func(_ uint32, p []byte) { bodies = append(bodies, p...) }, status: func(int) {}}
+			one := filter{look: cut.feed, malformed: malformed}
+			for rest := wire; len(rest) > 0; {
+				n := min(len(rest), size)
+				one.feed(rest[:n])
+				rest = rest[n:]
+			}
+			one.flush()
+			return one.ready, bodies
+		}
+		whole, body := pass(len(wire) + 1)
+		pieces, bodyOfPieces := pass(int(piece) + 1)
+		if !bytes.Equal(whole, pieces) || !bytes.Equal(body, bodyOfPieces) {
+			t.Errorf("%q becomes %q whole and %q in pieces", wire, whole, pieces)
+		}
+		if len(whole) > len(wire)+13 || len(body) > len(wire) {
+			t.Errorf("%d bytes become %d", len(wire), len(whole))
+		}
+	})
+}

@@ -1,5 +1,7 @@
 package web
 
+//lint:file-ignore SA1019 net/http takes no schedulers, and knows no priorities before Go 1.27.
+
 import (
 	"math"
 	"slices"
