@@ -59,11 +59,25 @@ func (t *teller) streams() {
 			w = w.say(fmt.Sprintf(", up to %d at once", most))
 		}
 		t.note("", w)
+		var lines []framed
 		if plain, packed := m.fields(); plain > 0 {
-			t.note("├ ", say(size(plain)+" of header fields went as "+size(packed)+" (HPACK)"))
+			lines = append(lines, framed{text: say(size(plain) + " of header fields went as " + size(packed) + " (HPACK)")})
 		}
-		t.frames(m)
+		lines = slices.Concat(lines, m.counts(), m.ends())
+		for i, l := range lines {
+			if l.at.IsZero() {
+				t.note(branch(i, len(lines)), l.text)
+			} else {
+				t.put(l.at, branch(i, len(lines)), l.text, "")
+			}
+		}
 	}
+}
+
+// framed is a line about a connection's frames, of one moment or of none.
+type framed struct {
+	at   time.Time
+	text words
 }
 
 // numbers says which streams the requests were.
@@ -98,8 +112,8 @@ func (m *multiplexed) fields() (plain, packed int64) {
 	return plain, packed
 }
 
-// frames counts the frames of each direction, and tells those that end something.
-func (t *teller) frames(m *multiplexed) {
+// counts are the frames of each direction by type.
+func (m *multiplexed) counts() []framed {
 	type kind struct {
 		frames int
 		bytes  int64
@@ -117,6 +131,7 @@ func (t *teller) frames(m *multiplexed) {
 		k.frames++
 		k.bytes += int64(max(f.is.Bytes, 0))
 	}
+	var lines []framed
 	for _, direction := range []string{"sent", "received"} {
 		var parts []string
 		for _, name := range slices.Sorted(maps.Keys(counted[direction])) {
@@ -124,13 +139,20 @@ func (t *teller) frames(m *multiplexed) {
 			parts = append(parts, fmt.Sprintf("%d %s (%s)", k.frames, clean(name), size(k.bytes)))
 		}
 		if len(parts) > 0 {
-			t.note("├ ", in(faint, "frames "+direction+": "+listed(parts, 12)))
+			lines = append(lines, framed{text: in(faint, "frames "+direction+": "+listed(parts, 12))})
 		}
 	}
+	return lines
+}
+
+// ends are the frames that end a stream or the connection, but for those with which a connection that is not needed any
+// more ends.
+func (m *multiplexed) ends() []framed {
 	const most = 8
+	var lines []framed
 	told := 0
 	for _, f := range m.frames {
-		if f.is.Type != "GOAWAY" && f.is.Type != "RST_STREAM" {
+		if f.is.Type != "GOAWAY" && f.is.Type != "RST_STREAM" || f.is.Type == "GOAWAY" && strings.HasPrefix(f.is.Detail, "NO_ERROR") {
 			continue
 		}
 		if told++; told > most {
@@ -143,11 +165,12 @@ func (t *teller) frames(m *multiplexed) {
 		if f.is.Detail != "" {
 			w = w.say(": " + clean(f.is.Detail))
 		}
-		t.put(f.Time, "├ ", w, "")
+		lines = append(lines, framed{f.Time, w})
 	}
 	if told > most {
-		t.note("├ ", say(fmt.Sprintf("and %d more that end streams", told-most)))
+		lines = append(lines, framed{text: say(fmt.Sprintf("and %d more that end streams", told-most))})
 	}
+	return lines
 }
 
 // sideBySide is the largest number of exchanges that were under way at one time.
