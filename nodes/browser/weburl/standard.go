@@ -83,6 +83,9 @@ func decoded(text string) string {
 // spaced percent-encodes the last of the spaces before the query or fragment of a URL whose path is opaque, such as
 // "mailto:ann ?subject=hello", as section 4.4 asks for since 2025 and the library does not do.
 func spaced(text string) string {
+	if !strings.ContainsAny(text, " \t\n\r") {
+		return text
+	}
 	clean := strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(strings.TrimFunc(text, func(r rune) bool { return r <= ' ' }))
 	scheme, rest, found := strings.Cut(clean, ":")
 	if !found || strings.HasPrefix(rest, "/") || strings.ContainsAny(scheme, "/?#") || special(strings.ToLower(scheme)) {
