@@ -14,7 +14,8 @@ func raw(head, body []byte, bodyTotal int64) (text, base string, truncated int64
 	case !utf8.Valid(head):
 		return "", base64.StdEncoding.EncodeToString(append(bytes.Clone(head), body...)), truncated
 	case isText(body, truncated > 0):
-		return string(head) + string(body), "", truncated
+		whole := make([]byte, 0, len(head)+len(body))
+		return string(append(append(whole, head...), body...)), "", truncated
 	}
 	return string(head), base64.StdEncoding.EncodeToString(body), truncated
 }
