@@ -138,8 +138,9 @@ func (w whole) raced(r event.Record) bool {
 		return r.Attrs["socket"] == event.SocketConnection
 	}
 	if frame, ok := event.As[event.HTTP2Frame](r); ok {
-		// How fast an end reads, and which of both is the first to end the connection.
-		return frame.Type == "WINDOW_UPDATE" || frame.Type == "GOAWAY"
+		// How fast an end reads, which of both is the first to end the connection, and whether a body that the browser
+		// calls off is there by then.
+		return frame.Type == "WINDOW_UPDATE" || frame.Type == "GOAWAY" || frame.Type == "RST_STREAM" && frame.Detail == "CANCEL"
 	}
 	if answer, ok := event.As[event.DNSAnswer](r); ok {
 		// A browser looks a name up for each connection that it makes: see Facts.
@@ -233,6 +234,15 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 			for _, key := range []string{"size", "truncated", "error"} {
 				delete(attrs, key)
 			}
+		}
+	},
+	// How much of a response comes before a browser calls it off, because a rule of the web forbids to look at it.
+	func(_ whole, r event.Record, attrs map[string]any) {
+		got, ok := event.As[event.HTTPResponse](r)
+		if text, _ := attrs["raw"].(string); ok && got.Side == event.SideClient && got.Proto == "HTTP/2.0" && got.Error != "" {
+			attrs["raw"], _, _ = strings.Cut(text, "\r\n\r\n")
+			delete(attrs, "size")
+			delete(attrs, "truncated")
 		}
 	},
 	// How far a bomb has come when it is found depends on the pieces in which it comes.
