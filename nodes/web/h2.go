@@ -40,6 +40,8 @@ type h2conn struct {
 	limit  int // bytes of a body that are kept
 
 	watch   sync.Mutex // held while bytes are looked at, and events told of them
+	writing int        // writes that have begun and were not looked at
+	written sync.Cond  // one of them was
 	in, out direction
 	streams map[uint32]*h2exchange
 	newest  uint32 // stream that was seen
@@ -80,6 +82,7 @@ type h2message struct {
 // newH2Conn has HTTP/2 spoken over a stream on a link.
 func newH2Conn(l *link, stream io.ReadWriteCloser, budget *allowance, limit int) *h2conn {
 	c := &h2conn{link: l, stream: stream, budget: budget, limit: limit, streams: make(map[uint32]*h2exchange)}
+	c.written.L = &c.watch
 	c.in.frames = h2frames.New(func(f h2frames.Frame) { c.frame(f, "received") }, func(h h2frames.Head) { c.head(h, true) })
 	c.out.frames = h2frames.New(func(f h2frames.Frame) { c.frame(f, "sent") }, func(h h2frames.Head) { c.head(h, false) })
 	c.in.cut.data = func(stream uint32, p []byte) { c.data(stream, p, true) }
@@ -138,6 +141,9 @@ func (c *h2conn) receive(p []byte) (int, error) {
 
 // Write sends to the client and watches what was sent.
 func (c *h2conn) Write(p []byte) (int, error) {
+	c.watch.Lock()
+	c.writing++
+	c.watch.Unlock()
 	n, err := c.stream.Write(p)
 	c.watch.Lock()
 	c.out.cut.feed(p[:n])
@@ -146,7 +152,9 @@ func (c *h2conn) Write(p []byte) (int, error) {
 	} else {
 		c.out.frames.Feed(p[:n])
 	}
+	c.writing--
 	c.watch.Unlock()
+	c.written.Broadcast()
 	return n, err
 }
 
@@ -158,6 +166,9 @@ func (c *h2conn) Close() error {
 	err := c.stream.Close()
 	c.end.Do(func() {
 		c.watch.Lock()
+		for c.writing > 0 { // a client may go as soon as it has its response, which is looked at after that
+			c.written.Wait()
+		}
 		for len(c.streams) > 0 {
 			first := uint32(1<<32 - 1)
 			for stream := range c.streams {
