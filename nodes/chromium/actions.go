@@ -248,7 +248,7 @@ func settle(ctx context.Context, load *devtools.Load, goes bool) error {
 		if s.Loaded && loaded.IsZero() {
 			loaded = time.Now()
 		}
-		complete := s.Loaded || !goes && !s.Moved
+		complete := s.Loaded || !goes && !s.Moved && !s.Busy
 		if complete && time.Since(since) >= quiet && (s.Open == 0 || !loaded.IsZero() && time.Since(loaded) > patience) {
 			return nil
 		}
@@ -305,6 +305,9 @@ var pageScript string
 
 // inPage calls a function of page.js. What it throws is the error.
 func (b *browser) inPage(tab context.Context, result any, function string, args ...any) error {
+	if args == nil {
+		args = []any{}
+	}
 	text, err := json.Marshal(args)
 	if err != nil {
 		return err
@@ -388,7 +391,16 @@ func (b *browser) click(ctx context.Context, a ClickArgs) (*devtools.Result, err
 // back opens the page before.
 func (b *browser) back(ctx context.Context) (*devtools.Result, error) {
 	return b.follow(ctx, "", b.settings.timeout, func(tab context.Context) (string, error) {
-		return "", chromedp.Do(tab, chromedp.NavigateBack())
+		history, err := chromedp.Call(tab, page.GetNavigationHistory, cdp.Empty{})
+		if err != nil {
+			return "", err
+		}
+		before := history.CurrentIndex - 1
+		if before < 1 || before >= int64(len(history.Entries)) || history.Entries[before] == nil { // the first is the empty page of the start
+			return "", errors.New("no page was open before this one")
+		}
+		_, err = chromedp.Call(tab, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[before].ID})
+		return "", err
 	})
 }
 
@@ -435,7 +447,7 @@ func (b *browser) evaluate(ctx context.Context, a EvaluateArgs) (*EvaluateResult
 		return nil, err
 	}
 	b.bodies(tab, load)
-	told := load.Tell(ctx, b.host.Log(), devtools.Page{Looking: true}, time.Now())
+	told := load.Tell(ctx, b.host.Log(), devtools.Page{}, time.Now())
 	result := &EvaluateResult{Error: thrown, Requests: told.Requests}
 	if thrown == "" {
 		err = json.Unmarshal(value, &result.Value)

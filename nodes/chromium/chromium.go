@@ -235,11 +235,7 @@ func (c *Chromium) Do(ctx context.Context, h host.Host, action string, args json
 	case <-b.ended.Done():
 		return nil, errors.New("chromium ends")
 	}
-	result, err := b.do(ctx, action, args)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", action, err)
-	}
-	return result, nil
+	return b.do(ctx, action, args)
 }
 
 // newLoad begins to note what happens.

@@ -44,7 +44,7 @@ func (b *browser) fill(ctx context.Context, a TypeArgs, keys bool) (*FormResult,
 	if err := settle(tab, load, false); err != nil {
 		return nil, err
 	}
-	load.Tell(ctx, b.host.Log(), devtools.Page{Looking: true}, time.Now())
+	load.Tell(ctx, b.host.Log(), devtools.Page{}, time.Now())
 	result := new(FormResult)
 	err := b.inPage(tab, result, "filled", a.Form, slices.Sorted(maps.Keys(fields)))
 	if err != nil { // fields may stand in no form
@@ -167,7 +167,7 @@ func (b *browser) fetch(ctx context.Context, a FetchArgs) (*FetchResult, error) 
 		return nil, err
 	}
 	b.bodies(tab, load)
-	told := load.Tell(ctx, b.host.Log(), devtools.Page{Looking: true}, time.Now())
+	told := load.Tell(ctx, b.host.Log(), devtools.Page{}, time.Now())
 	result := &got.FetchResult
 	body, err := base64.StdEncoding.DecodeString(got.Body)
 	if err != nil {

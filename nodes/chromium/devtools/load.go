@@ -64,6 +64,8 @@ type Load struct {
 	content  float64
 	loaded   float64
 	moved    []string // addresses that the page went to
+	loading  bool     // Chromium loads the page, or a frame of it
+	restored bool     // the page came back as it was left: it does not load
 	received []arrival
 	// certificate is that of the site that the page is of, or that the browser warns of; nil: none is told.
 	certificate *security.CertificateSecurityState
@@ -178,7 +180,12 @@ func (l *Load) Take(ev any) {
 		if s := e.VisibleSecurityState; s != nil && s.CertificateSecurityState != nil {
 			l.certificate = s.CertificateSecurityState
 		}
+	case *page.EventFrameStartedLoading:
+		l.loading = l.loading || e.FrameID == l.main
+	case *page.EventFrameStoppedLoading:
+		l.loading = l.loading && e.FrameID != l.main
 	case *page.EventFrameNavigated:
+		l.restored = l.restored || e.Type == page.NavigationTypeBackForwardCacheRestore
 		l.takeFrame(e.Frame)
 	}
 }
@@ -299,7 +306,8 @@ func (l *Load) settle() {
 type State struct {
 	Seen   int  // events so far: it grows while something happens
 	Open   int  // requests that have not ended; streams of events and WebSockets do not count
-	Loaded bool // the page's load event has fired
+	Loaded bool // the page's load event has fired, or the page was there already
+	Busy   bool // the page is being loaded
 	Moved  bool // the page has gone to another address
 }
 
@@ -307,7 +315,7 @@ type State struct {
 func (l *Load) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := State{Seen: l.seen, Loaded: l.loaded > 0, Moved: len(l.moved) > 0}
+	s := State{Seen: l.seen, Loaded: l.loaded > 0 || l.restored, Busy: l.loading, Moved: len(l.moved) > 0}
 	for _, x := range l.exchange {
 		waits := !x.ended() || x.extra && x.failed == nil && !l.told(x)
 		switch x.sent.Type {

@@ -19,11 +19,10 @@ import (
 
 // Page is what is known of the page when a load is over.
 type Page struct {
-	Asked   string // the address that was asked for; empty: the action was not to go to a page
+	Asked   string // the address that was asked for; empty: what happened decides whether there was a page load
 	Title   string
 	Stopped bool   // its time was over
 	Error   string // net::ERR_…; the page could not be had
-	Looking bool   // the action only looked: no page load is told
 }
 
 // Tell tells of everything that happened, as children of what ctx names, and sums it up. now is when the load was over.
@@ -113,7 +112,10 @@ func (t *telling) page(p Page, now time.Time) Result {
 	if p.Asked == "" && document != nil {
 		p.Asked = document.sent.Request.URL
 	}
-	if !p.Looking || document != nil {
+	if p.Asked == "" && len(l.moved) > 0 {
+		p.Asked = l.moved[0]
+	}
+	if p.Asked != "" {
 		t.root = t.add(l.start, nil, event.PageMilestone{Milestone: "url", URL: bounded(p.Asked)})
 	}
 	connections := make(map[int64]bool)
