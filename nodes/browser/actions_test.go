@@ -71,6 +71,16 @@ func TestForms(t *testing.T) {
 		if !strings.Contains(said.Text, "ann: Hello & welcome") {
 			t.Errorf("the room: %q", said.Text)
 		}
+		result[*Result](b, "submit", `{"fields": {"text": "Again"}}`)
+		mu.Lock()
+		before := comments
+		mu.Unlock()
+		if again := result[*Result](b, "back", ``); !strings.Contains(again.Text, "Hello & welcome") || strings.Contains(again.Text, "Again") || len(again.Requests) != 0 {
+			t.Errorf("back to what a form has brought: %q", again.Text)
+		}
+		if comments != before {
+			t.Errorf("back sent the form again: %q", comments)
+		}
 		for action, args := range map[string]string{
 			"click": `{"text": "nothing"}`, "fill": `{"field": "nothing", "value": "x"}`, "submit": `{"form": "nothing"}`,
 		} {

@@ -222,8 +222,8 @@ func (v *visit) keep(ctx context.Context, r *request, x *exchange) (finish func(
 
 // ended says that the body was read to its end.
 func (x *exchange) ended() bool {
-	if x.body.done {
-		return true
+	if x.body.done || x.body.want >= 0 {
+		return x.body.done || x.body.n >= x.body.want
 	}
 	_, err := io.CopyN(io.Discard, x.body, 1)
 	return errors.Is(err, io.EOF)

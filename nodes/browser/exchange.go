@@ -183,19 +183,43 @@ const maxDrained = 64 << 10
 // fields are the fields of the request, in Chromium's order, after those of the connection.
 func (x *exchange) fields(ctx context.Context, extra []policy.Field) []transport.Field {
 	v, r := x.visit, x.request
-	var fields []transport.Field
+	if r.own == nil {
+		r.own = r.ownFields(v.settings.userAgent)
+	}
+	fields := make([]transport.Field, 0, len(r.own)+len(extra)+1)
+	for _, f := range extra {
+		if f.Name == "Cache-Control" || f.Name == "Pragma" {
+			fields = append(fields, transport.Field(f))
+		}
+	}
+	fields = append(fields, r.own...)
+	if r.withCookies() {
+		for _, gone := range v.session.jar.Expire(time.Now()) {
+			v.tellStored(ctx, r, gone)
+		}
+		x.cookies, x.held = v.session.jar.Send(time.Now(), v.cookieRequest(r))
+		if field := cookie.Header(x.cookies); field != "" {
+			fields = append(fields, transport.Field{Name: "Cookie", Value: field})
+		}
+	}
+	for _, f := range extra {
+		if f.Name != "Cache-Control" && f.Name != "Pragma" {
+			fields = append(fields, transport.Field(f))
+		}
+	}
+	return fields
+}
+
+// ownFields are the fields that depend on the request alone, and not on what the browser keeps.
+func (r *request) ownFields(userAgent string) []transport.Field {
+	fields := make([]transport.Field, 0, 12+len(r.fields))
 	set := func(name, value string) {
 		if value != "" {
 			fields = append(fields, transport.Field{Name: name, Value: value})
 		}
 	}
-	own := func(name string) bool { // what a script sets goes before what the browser would
+	given := func(name string) bool { // what a script sets goes before what the browser would
 		return slices.ContainsFunc(r.fields, func(f policy.Field) bool { return http.CanonicalHeaderKey(f.Name) == name })
-	}
-	for _, f := range extra {
-		if f.Name == "Cache-Control" || f.Name == "Pragma" {
-			set(f.Name, f.Value)
-		}
 	}
 	set("Origin", r.origin())
 	for _, f := range r.fields {
@@ -204,10 +228,10 @@ func (x *exchange) fields(ctx context.Context, extra []policy.Field) []transport
 	if r.mode == policy.Navigate {
 		set("Upgrade-Insecure-Requests", "1")
 	}
-	if !own("User-Agent") {
-		set("User-Agent", v.settings.userAgent)
+	if !given("User-Agent") {
+		set("User-Agent", userAgent)
 	}
-	if !own("Accept") {
+	if !given("Accept") {
 		set("Accept", policy.Accept(r.destination))
 	}
 	for _, f := range r.secFetch().Fields() {
@@ -215,26 +239,14 @@ func (x *exchange) fields(ctx context.Context, extra []policy.Field) []transport
 	}
 	set("Referer", r.referrer())
 	switch {
-	case own("Accept-Encoding"):
-	case own("Range"): // a part of a coded body cannot be decoded
+	case given("Accept-Encoding"):
+	case given("Range"): // a part of a coded body cannot be decoded
 		set("Accept-Encoding", "identity")
 	default:
 		set("Accept-Encoding", policy.AcceptEncoding(r.url.Secure()))
 	}
-	if !own("Accept-Language") {
+	if !given("Accept-Language") {
 		set("Accept-Language", "en")
-	}
-	if r.withCookies() {
-		for _, gone := range v.session.jar.Expire(time.Now()) {
-			v.tellStored(ctx, r, gone)
-		}
-		x.cookies, x.held = v.session.jar.Send(time.Now(), v.cookieRequest(r))
-		set("Cookie", cookie.Header(x.cookies))
-	}
-	for _, f := range extra {
-		if f.Name != "Cache-Control" && f.Name != "Pragma" {
-			set(f.Name, f.Value)
-		}
 	}
 	return fields
 }

@@ -673,7 +673,7 @@ func TestArguments(t *testing.T) {
 			t.Errorf("got %+v", got.Error)
 		}
 	})
-	for _, options := range []string{`{"cookies": "some"}`, `{"default_same_site": "strict"}`, `{"log_body": -1}`, `{"colour": 1}`} {
+	for _, options := range []string{`{"cookies": "some"}`, `{"dns": "pigeon"}`, `{"http2": 1}`, `{"default_same_site": "strict"}`, `{"log_body": -1}`, `{"colour": 1}`} {
 		if _, err := newBrowser([]byte(options), nil); err == nil {
 			t.Errorf("options %s are no error", options)
 		}

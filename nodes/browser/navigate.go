@@ -15,6 +15,7 @@ import (
 	"scenario/nodes/browser/cache"
 	"scenario/nodes/browser/page"
 	"scenario/nodes/browser/policy"
+	"scenario/nodes/browser/weburl"
 	"scenario/nodes/role"
 )
 
@@ -203,6 +204,9 @@ func (s *session) followLink(ctx context.Context, t *tab, l page.Link, timeout r
 	if err != nil || !u.Web() || u.Hostname() == "" {
 		return nil, fmt.Errorf("the link %q leads to %q, which no browser opens as a page", l.Text, l.Address)
 	}
+	if u.Fragment() != "" && u.Bare() == t.page.url.Bare() {
+		return s.still(ctx, t, u), nil // a place in the page itself
+	}
 	n := navigation{url: u, method: http.MethodGet, from: t.page, referrers: t.page.referrers, cacheMode: cache.Default}
 	if p := policy.ReferrerPolicyAttribute(l.Policy); p != "" {
 		n.referrers = p
@@ -344,7 +348,19 @@ func (s *session) send(ctx context.Context, t *tab, f *page.Form, b *page.Field,
 	return s.visit(ctx, n, timeout), nil
 }
 
-// back opens the page before this one again: from the cache where it has it, as browsers do.
+// still is the result of a page that is shown without being loaded.
+func (s *session) still(ctx context.Context, t *tab, u *weburl.URL) *Result {
+	v, ctx, cancel := s.begin(ctx, 0)
+	defer cancel()
+	ctx = event.Begin(ctx, v.log, v.milestone("url", u, "the page is there already"))
+	v.result.URL, v.result.Status = u.String(), t.status
+	v.show(t.page)
+	v.finish(ctx)
+	return &v.result
+}
+
+// back opens the page before this one again: from the cache where it has it, as browsers do. What a form has brought is
+// shown as it was, since the form must not be sent twice.
 func (s *session) back(ctx context.Context, _ NoArgs) (*Result, error) {
 	s.mu.Lock()
 	var t *tab
@@ -355,6 +371,10 @@ func (s *session) back(ctx context.Context, _ NoArgs) (*Result, error) {
 	s.mu.Unlock()
 	if t == nil {
 		return nil, errors.New("no page was open before this one")
+	}
+	if t.page != nil {
+		s.open(t, false)
+		return s.still(ctx, t, t.page.url), nil
 	}
 	n := t.navigation
 	n.cacheMode, n.hard, n.again = cache.ForceCache, false, true

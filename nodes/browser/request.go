@@ -56,7 +56,8 @@ type request struct {
 	chain    []*weburl.URL // the addresses so far, this one last
 	method   string
 	body     []byte
-	fields   []policy.Field // that a script, a form or a range asks for
+	fields   []policy.Field    // that a script, a form or a range asks for
+	own      []transport.Field // that go along whatever the browser keeps; nil: not known yet
 	tainting policy.Tainting
 	foreign  bool // it was redirected from one foreign origin to another
 	place    *transport.Place
@@ -215,6 +216,7 @@ func (v *visit) start(ctx context.Context, r *request) {
 	if r.refused != nil {
 		return
 	}
+	r.own = nil
 	if client := r.client(); client != nil {
 		t, ok := policy.Taint(r.mode, client.Origin(), r.url, r.tainting)
 		if !ok {
@@ -271,6 +273,7 @@ func (r *request) kind() policy.Destination {
 func (v *visit) moved(ctx context.Context, r *request, to *weburl.URL, reason string) {
 	event.Emit(ctx, v.log, event.URLUpgrade{From: r.url.Bare(), To: to.Bare(), Reason: reason})
 	r.url = to
-	r.chain[len(r.chain)-1] = to
+	r.chain = append(slices.Clone(r.chain[:len(r.chain)-1]), to)
+	r.own = nil
 	r.result.URL = to.Bare()
 }

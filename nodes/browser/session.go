@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -170,7 +171,11 @@ func (s *session) open(t *tab, remember bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if remember && s.tab != nil {
-		s.history = append(s.history, s.tab)
+		before := *s.tab
+		if before.navigation.method == http.MethodGet {
+			before.page, before.filled = nil, nil // it is loaded again
+		}
+		s.history = append(s.history, &before)
 		s.history = slices.Delete(s.history, 0, max(0, len(s.history)-maxHistory))
 	}
 	s.tab = t

@@ -89,7 +89,8 @@ type resource struct {
 // tab is a page that is open.
 type tab struct {
 	page       *document
-	navigation navigation                  // by which it was opened
+	navigation navigation // by which it was opened
+	status     int
 	filled     map[*html.Node][]page.Entry // what a person has written into its forms
 }
 
@@ -197,7 +198,7 @@ func (v *visit) open(ctx context.Context, n navigation) *Result {
 	v.show(d)
 	v.finish(ctx)
 	if d.url != nil {
-		v.session.open(&tab{page: d, navigation: n, filled: make(map[*html.Node][]page.Entry)}, n.cacheMode == cache.Default && !n.again)
+		v.session.open(&tab{page: d, navigation: n, status: v.result.Status, filled: make(map[*html.Node][]page.Entry)}, n.cacheMode == cache.Default && !n.again)
 	}
 	return &v.result
 }
@@ -380,7 +381,7 @@ func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order
 		o.mode, o.credentials = policy.SameOrigin, policy.SameOriginOnly
 	}
 	o.hints = policy.Hints{
-		Blocking: ref.Delays.Parser || ref.Delays.Rendering, Async: ref.Async || ref.Defer || ref.Module, Late: ref.InBody && d.shown > 0,
+		Async: ref.Async || ref.Defer || ref.Module, Late: ref.InBody && d.shown > 0,
 		Lazy: ref.Lazy, Preload: ref.Preload, Prefetch: ref.Preload && ref.Idle, Unmatched: ref.Idle && !ref.Preload, Wish: ref.FetchPriority,
 	}
 	if o.destination == policy.Image && !ref.Lazy && ref.Element == "img" {

@@ -72,6 +72,7 @@ func heuristic(status int) bool {
 
 // seconds writes a time for a person.
 func seconds(d time.Duration) string {
+	d = d.Round(time.Millisecond)
 	if d >= time.Minute || d == d.Truncate(time.Second) {
 		return fmt.Sprintf("%d s", int64(d/time.Second))
 	}

@@ -63,7 +63,6 @@ func (s SecFetch) site() string {
 
 // Hints is what a page says of a resource beside its destination.
 type Hints struct {
-	Blocking  bool // a script or style sheet that the parser, or the first picture of the page, waits for
 	Async     bool // async, defer or module: it is run when it is there, or at the end
 	Late      bool // after the first image, in the body
 	InView    bool // an image among the first ones, likely to be seen at once

@@ -371,7 +371,7 @@ func TestUrgency(t *testing.T) {
 		h Hints
 	}
 	order := []of{
-		{Document, Hints{}}, {Style, Hints{}}, {Script, Hints{Blocking: true}}, {Script, Hints{Late: true}}, {Image, Hints{InView: true}},
+		{Document, Hints{}}, {Style, Hints{}}, {Script, Hints{}}, {Script, Hints{Late: true}}, {Image, Hints{InView: true}},
 		{Image, Hints{}}, {Script, Hints{Async: true}}, {Image, Hints{Lazy: true}}, {Style, Hints{Unmatched: true}}, {Script, Hints{Prefetch: true}},
 	}
 	if !slices.IsSortedFunc(order, func(a, b of) int { return Urgency(a.d, a.h) - Urgency(b.d, b.h) }) {
