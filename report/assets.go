@@ -120,7 +120,10 @@ func (t *teller) fromHost(v visit, host string) {
 	}
 	var missing []seen[event.HTMLAsset]
 	for _, a := range v.assets {
-		if hostOf(a.is.URL) == host && !slices.ContainsFunc(t.sent, func(x *exchange) bool { return sameURL(x.request.URL, a.is.URL) }) {
+		asked := func(x *exchange) bool {
+			return sameURL(x.request.URL, a.is.URL) || sameURL(x.request.URL, t.upgraded(a.is.URL))
+		}
+		if hostOf(a.is.URL) == host && !slices.ContainsFunc(t.sent, asked) {
 			missing = append(missing, a)
 		}
 	}
@@ -132,7 +135,28 @@ func (t *teller) fromHost(v visit, host string) {
 		why := t.unsent(v, a.is.URL)
 		room := t.room - kindWidth - why.width() - gap - 3
 		w := say(pad(clean(a.is.Destination), kindWidth)+" ").in(name, middle(clean(path(a.is.URL)), room)).say("  ").add(why)
-		t.row(time.Time{}, branch(len(requests)+i, len(requests)+len(missing)), w, "")
+		tree := branch(len(requests)+i, len(requests)+len(missing))
+		t.row(time.Time{}, tree, w, "")
+		if f := v.fetch(a.is.URL); f != nil {
+			t.clipped(tree, f.Error, t.room/2)
+		}
+	}
+}
+
+// upgraded is the address that the browser went to in place of one of plain http; empty: it did not.
+func (t *teller) upgraded(url string) string {
+	for _, u := range pick[event.URLUpgrade](t.step.records) {
+		if sameURL(u.is.From, url) {
+			return u.is.To
+		}
+	}
+	return ""
+}
+
+// clipped tells an error as a whole that had no room in its row.
+func (t *teller) clipped(tree, err string, room int) {
+	if text := briefly(err); clip(text, room) != text {
+		t.note(continued(tree), in(bad, text))
 	}
 }
 
@@ -175,6 +199,8 @@ func (t *teller) assetRow(v visit, x *exchange, tree string) {
 	kind := ""
 	if a := v.asset(x.request.URL); a != nil {
 		kind = a.Destination
+	} else if f := v.fetch(x.request.URL); f != nil && f.Destination != "document" { // where a redirect led to
+		kind = f.Destination
 	}
 	forType := typeWidth
 	room := t.room - kindWidth - statusWidth - typeWidth - sizeWidth - connWidth - timeWidth - 2 - gap
@@ -203,8 +229,12 @@ func (t *teller) assetRow(v visit, x *exchange, tree string) {
 			say(pad(clip(clean(kind), forType-1), forType) + padLeft(size(r.is.Size), sizeWidth-1))
 	}
 	t.row(x.Time, tree, w, seconds(r.is.Duration))
-	if r.is.Status != 0 && r.is.Error != "" {
-		t.note(continued(tree), in(bad, "cut short: "+briefly(r.is.Error)))
+	switch {
+	case r.is.Error == "":
+	case r.is.Status == 0:
+		t.clipped(tree, r.is.Error, statusWidth+forType+sizeWidth)
+	default:
+		t.note(continued(tree), t.spoilt(x))
 	}
 	if t.raw {
 		t.bytes("> ", x.requestBytes())

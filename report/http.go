@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"scenario/event"
 )
 
 // exchange tells a request and what came back.
@@ -69,11 +71,21 @@ func (t *teller) response(x *exchange) {
 	t.put(r.Time, "", w, seconds(a.Duration))
 	t.meaning("", statusMeaning(a.Status))
 	if a.Error != "" {
-		t.note("", in(bad, "cut short: "+briefly(a.Error)))
+		t.note("", t.spoilt(x))
 	}
 	if t.raw {
 		t.bytes("< ", x.responseBytes())
 	}
+}
+
+// spoilt says why a response is not there as a whole, or is not used.
+func (t *teller) spoilt(x *exchange) words {
+	for _, b := range pick[event.PageBlock](t.step.records) {
+		if sameURL(b.is.URL, x.request.URL) {
+			return in(bad, "not used: "+clean(b.is.Rule)+": "+briefly(b.is.Reason))
+		}
+	}
+	return in(bad, "cut short: "+briefly(x.response.is.Error))
 }
 
 // rawView is a message as it went over the wire, as far as it was kept.

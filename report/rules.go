@@ -74,10 +74,11 @@ func cacheGroups(all []seen[event.HTTPCache]) []*cacheGroup {
 // cacheTimes says how old a response is and how long it is fresh.
 func cacheTimes(c event.HTTPCache) string {
 	var times []string
-	if c.Age > 0 && c.Result != "stored" {
+	// Many reasons say it themselves.
+	if c.Age > 0 && c.Result != "stored" && !strings.Contains(c.Reason, " old") {
 		times = append(times, lasting(c.Age)+" old")
 	}
-	if c.Fresh > 0 {
+	if c.Fresh > 0 && !strings.Contains(c.Reason, "fresh for") {
 		times = append(times, "fresh for "+lasting(c.Fresh))
 	}
 	if len(times) == 0 {
@@ -113,7 +114,7 @@ func cacheCounts(all []seen[event.HTTPCache]) string {
 	}
 	var parts []string
 	for _, r := range []struct{ result, text string }{
-		{"hit", "%d came from it without a question"}, {"stale", "%d were stale"}, {"revalidated", "%d the server confirmed"},
+		{"hit", "%d came from it without a question"}, {"stale", "%d though stale"}, {"revalidated", "%d the server confirmed"},
 		{"miss", "%d it did not have"}, {"stored", "%d stored"}, {"not-stored", "%d not stored"}, {"invalidated", "%d invalidated"},
 	} {
 		if n := counts[r.result]; n > 0 {

@@ -86,9 +86,10 @@ type shorter struct {
 	short string
 }
 
-// causes are the wordings of package net and of contexts.
+// causes are the wordings of package net, of contexts and of the browser.
 func causes() []shorter {
 	return []shorter{
+		{regexp.MustCompile(`^(?:no )?response from \S+: `), ""}, // the row says from where
 		{regexp.MustCompile(`\b(read|write) (?:tcp|udp|unix)\d? \S+->\S+: (?:(?:read|write|recvfrom|sendto): )?`), "$1: "},
 		{regexp.MustCompile(`\bdial (?:tcp|udp)\d? (\S+): (?:connect: )?`), "connect to $1: "},
 		{regexp.MustCompile(`\bcontext deadline exceeded\b`), "not done in time"},
