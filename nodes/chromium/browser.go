@@ -50,19 +50,29 @@ type browser struct {
 	actions sync.WaitGroup
 }
 
+// makers are hosts that Chromium asks for things of its own, whatever its flags and policies say. It finds none of them.
+func makers() []string {
+	return []string{
+		"accounts.google.com", "clients2.google.com", "connectivitycheck.gstatic.com", "content-autofill.googleapis.com",
+		"edgedl.me.gvt1.com", "optimizationguide-pa.googleapis.com", "passwordsleakcheck-pa.googleapis.com", "redirector.gvt1.com",
+		"safebrowsing.googleapis.com", "update.googleapis.com",
+	}
+}
+
 // flags are those that make Chromium quiet: whatever it does by itself would be told as if the page had done it.
 func flags(s settings) []chromedp.ExecAllocatorOption {
 	// Pages of other sites in frames stay in the tab's process: else each would have DevTools of its own.
 	off := []string{
 		"Translate", "OptimizationHints", "MediaRouter", "DialMediaRouteProvider", "InterestFeedContentSuggestions", "IsolateOrigins",
 		"site-per-process", "CertificateTransparencyComponentUpdater", "AutofillServerCommunication", "HttpsUpgrades", "HttpsFirstBalancedModeAutoEnable",
-		"LocalNetworkAccessChecks", "BlockInsecurePrivateNetworkRequests", "SpareRendererForSitePerProcess",
+		"LocalNetworkAccessChecks", "CaptivePortalInterstitial", "BlockInsecurePrivateNetworkRequests", "SpareRendererForSitePerProcess",
 	}
 	all := []chromedp.ExecAllocatorOption{
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Env("HOME=/tmp", "XDG_CONFIG_HOME=/tmp", "XDG_CACHE_HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin"),
 		chromedp.WindowSize(s.width, s.height),
 		chromedp.Flag("disable-features", strings.Join(off, ",")),
+		chromedp.Flag("host-resolver-rules", "MAP "+strings.Join(makers(), " ~NOTFOUND, MAP ")+" ~NOTFOUND"),
 		chromedp.Flag("password-store", "basic"),
 		chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("hide-scrollbars", true),
@@ -106,11 +116,16 @@ func writePolicy(s settings) error {
 		"ComponentUpdatesEnabled":  false,
 		"QuicAllowed":              false,
 		"SearchSuggestEnabled":     false,
-		"PasswordManagerEnabled":   false,
-		"TranslateEnabled":         false,
-		"MetricsReportingEnabled":  false,
-		"SyncDisabled":             true,
-		"BrowserSignin":            0,
+		// No questions to the maker whether a network lets one through, where a page cannot be had.
+		"AlternateErrorPagesEnabled":       false,
+		"PasswordLeakDetectionEnabled":     false,
+		"SafeBrowsingProtectionLevel":      0,
+		"BrowserNetworkTimeQueriesEnabled": false,
+		"PasswordManagerEnabled":           false,
+		"TranslateEnabled":                 false,
+		"MetricsReportingEnabled":          false,
+		"SyncDisabled":                     true,
+		"BrowserSignin":                    0,
 	})
 	if err != nil {
 		return err

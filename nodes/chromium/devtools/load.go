@@ -331,8 +331,13 @@ func (l *Load) State() State {
 
 // told says that what went over the wire for the request has been told.
 func (l *Load) told(x *exchange) bool {
-	extra := l.early[x.sent.RequestID]
-	return extra != nil && len(extra.responses) >= min(len(l.byID[x.sent.RequestID]), maxHops)
+	extra, expected := l.early[x.sent.RequestID], 0
+	for _, hop := range l.byID[x.sent.RequestID] {
+		if hop != nil && !hop.inner && hop.extra {
+			expected++
+		}
+	}
+	return extra != nil && len(extra.responses) >= min(expected, maxHops)
 }
 
 // Body is a body that DevTools can still be asked for.

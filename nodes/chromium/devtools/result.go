@@ -83,6 +83,9 @@ const (
 
 // destination is what the request is for.
 func (t *telling) destination(x *exchange) string {
+	if i := x.sent.Initiator; i != nil && i.Type == network.InitiatorTypePreflight {
+		return destPreflight
+	}
 	switch x.sent.Type {
 	case network.ResourceTypeDocument:
 		if x.sent.FrameID != t.load.main {

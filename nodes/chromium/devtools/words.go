@@ -96,9 +96,10 @@ func failureOf(x *exchange) *Failure {
 	f := failure(x.failed.ErrorText)
 	switch {
 	case x.failed.CorsErrorStatus != nil:
-		f.Phase, f.Meaning = phaseBlocked, corsReason(x.failed.CorsErrorStatus)
+		f.Phase, f.Reason, f.Meaning = phaseBlocked, "cors", corsReason(x.failed.CorsErrorStatus)
 	case x.failed.BlockedReason != "":
-		f.Phase, f.Meaning = phaseBlocked, blockReason(x.failed.BlockedReason)
+		f.Phase, f.Reason, f.Meaning = phaseBlocked, bounded(string(x.failed.BlockedReason)), blockReason(x.failed.BlockedReason)
+		f.Message = cmp.Or(f.Message, "blocked: "+f.Reason)
 	}
 	return f
 }
