@@ -171,16 +171,20 @@ func (h *handler) answer(from *peer, w http.ResponseWriter, r *http.Request) err
 		w = &trailing{ResponseWriter: w, names: p.Trailers}
 		defer w.(*trailing).end()
 	}
+	var made *compressor
 	if offered := p.codings(); len(offered) > 0 && (p.ChunkDelay > 0 || p.produced(s, r)) {
-		c := &compressor{ResponseWriter: w, request: r, offered: offered}
-		w = c
-		// A client that is gone is told of by its connection.
-		defer func() { _ = c.close() }()
+		made = &compressor{ResponseWriter: w, request: r, offered: offered}
+		w = made
 	}
 	if p.ChunkDelay > 0 {
 		w = &slowWriter{ResponseWriter: w, ctx: ctx, size: p.ChunkSize, delay: time.Duration(p.ChunkDelay)}
 	}
-	return h.content(from, w, r, s, p)
+	err := h.content(from, w, r, s, p)
+	if made != nil { // not where a panic ended the response: what is cut short must not look whole
+		// A client that is gone is told of by its connection.
+		_ = made.close()
+	}
+	return err
 }
 
 // codings are the content codings that are offered for the path.
