@@ -81,17 +81,21 @@ type whole struct {
 	words   map[string]string // by id: what the event is
 	browses bool              // a browser is at work: it does things side by side
 	asked   map[string]bool   // by id: questions that were answered by a referral
+	dropped map[string]bool   // by method and URL: responses that a browser called off while they came over HTTP/2
 	stuck   bool              // a sender was stopped when the buffers on the way were full, and these are as large as they are
 }
 
 func survey(records []event.Record) whole {
-	w := whole{words: make(map[string]string), asked: make(map[string]bool)}
+	w := whole{words: make(map[string]string), asked: make(map[string]bool), dropped: make(map[string]bool)}
 	for _, r := range records {
 		if id := r.ID(); id != "" {
 			w.words[scope(r, id)] = r.Event
 		}
 		if answer, ok := event.As[event.DNSAnswer](r); ok && answer.Kind == "referral" {
 			w.asked[scope(r, r.Parent())] = true
+		}
+		if got, ok := event.As[event.HTTPResponse](r); ok && calledOff(got) {
+			w.dropped[got.Method+" "+got.URL] = true
 		}
 		if start, ok := event.As[event.StepStart](r); ok && start.Action == "browse" {
 			w.browses = true
@@ -105,6 +109,11 @@ func survey(records []event.Record) whole {
 		}
 	}
 	return w
+}
+
+// calledOff says that a rule of the web, or something else, had a browser look no further at a response over HTTP/2.
+func calledOff(got event.HTTPResponse) bool {
+	return got.Side == event.SideClient && got.Proto == "HTTP/2.0" && got.Error != ""
 }
 
 // scope makes an id one of the whole run: those of steps are, others count up on each node.
@@ -136,6 +145,9 @@ func (w whole) raced(r event.Record) bool {
 	case event.SocketSend{}.Word(), event.SocketRecv{}.Word():
 		// Into which pieces a stream is cut; what went over it in all is told when it closes.
 		return r.Attrs["socket"] == event.SocketConnection
+	}
+	if sent, ok := event.As[event.HTTPResponse](r); ok && sent.Side == event.SideServer && w.dropped[sent.Method+" "+sent.URL] {
+		return true // the server has sent it by then, or not
 	}
 	if frame, ok := event.As[event.HTTP2Frame](r); ok {
 		// How fast an end reads, which of both is the first to end the connection, and whether a body that the browser
@@ -236,10 +248,10 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 			}
 		}
 	},
-	// How much of a response comes before a browser calls it off, because a rule of the web forbids to look at it.
+	// How much of a response comes before a browser calls it off.
 	func(_ whole, r event.Record, attrs map[string]any) {
 		got, ok := event.As[event.HTTPResponse](r)
-		if text, _ := attrs["raw"].(string); ok && got.Side == event.SideClient && got.Proto == "HTTP/2.0" && got.Error != "" {
+		if text, _ := attrs["raw"].(string); ok && calledOff(got) {
 			attrs["raw"], _, _ = strings.Cut(text, "\r\n\r\n")
 			delete(attrs, "size")
 			delete(attrs, "truncated")
