@@ -132,6 +132,9 @@ func (c *Client) try(ctx context.Context, network string, server netip.AddrPort,
 	if err == nil {
 		response, size, err = exchange(ctx, conn, network, query)
 	}
+	if ctx.Err() != nil { // questions that were asked side by side are given up at once
+		host.Turn(c.host, fmt.Sprintf("query %s %d ends", q.Name, q.Qtype))
+	}
 	answer := event.DNSAnswer{
 		Side: event.SideClient, Local: asked.Local, Remote: asked.Remote, Transport: network, QueryID: query.Id,
 		Name: asked.Name, Type: asked.Type, Duration: time.Since(began).Seconds(),
