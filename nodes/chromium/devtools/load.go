@@ -7,6 +7,7 @@ package devtools
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -166,7 +167,7 @@ func (l *Load) Take(ev any) {
 	case *network.EventLoadingFinished:
 		if x := l.current(e.RequestID); x != nil && !x.ended() {
 			x.end = e.Timestamp.Float64()
-			x.size = bodySize(e, x.response)
+			x.size = bodySize(e, x.response, x.decoded)
 		}
 	case *network.EventLoadingFailed:
 		if x := l.current(e.RequestID); x != nil && !x.ended() {
@@ -191,10 +192,12 @@ func (l *Load) Take(ev any) {
 }
 
 // bodySize is that of a body on the wire: as DevTools tell it, or what is left of all bytes without the head.
-func bodySize(e *network.EventLoadingFinished, r *network.Response) int64 {
+func bodySize(e *network.EventLoadingFinished, r *network.Response, decoded int64) int64 {
 	switch {
 	case r == nil || r.FromDiskCache:
 		return 0
+	case coding(r) == "":
+		return decoded
 	case e.EncodedBodyLength > 0:
 		return whole(e.EncodedBodyLength)
 	}
@@ -397,8 +400,11 @@ func (l *Load) since(at float64) float64 {
 	if !(at > 0) {
 		return 0
 	}
-	return max(l.wall(at).Sub(l.start).Seconds(), 0)
+	return micro(max(l.wall(at).Sub(l.start).Seconds(), 0))
 }
+
+// micro rounds seconds to the microsecond, beyond which clocks that are set against each other tell nothing.
+func micro(seconds float64) float64 { return math.Round(seconds*1e6) / 1e6 }
 
 // ofWeb says whether an address is one that requests are made for.
 func ofWeb(url string) bool {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,14 +18,11 @@ import (
 // request tells of a request as it went over the wire.
 func (t *telling) request(x *exchange, f *Fetch, below *told) *told {
 	r := x.response
-	version := "HTTP/1.1"
-	if r != nil {
-		version = proto(r.Protocol)
-	}
 	fields := x.sent.Request.Headers
 	if x.question != nil {
 		fields = x.question.Headers
 	}
+	version := version(x)
 	var head strings.Builder
 	target := "/"
 	if u, err := url.Parse(f.URL); err == nil {
@@ -50,6 +48,17 @@ func (t *telling) request(x *exchange, f *Fetch, below *told) *told {
 		at = max(at, r.Timing.RequestTime+max(r.Timing.SendStart, 0)/1e3)
 	}
 	return t.add(t.load.wall(at), below, e)
+}
+
+// version is the protocol of an exchange.
+func version(x *exchange) string {
+	switch {
+	case x.response != nil && x.response.Protocol != "":
+		return proto(x.response.Protocol)
+	case x.question != nil && field(x.question.Headers, ":method") != "":
+		return protoTwo
+	}
+	return "HTTP/1.1"
 }
 
 // authority is host and port of an address, as the Host field has it.
@@ -84,6 +93,9 @@ func (t *telling) response(x *exchange, f *Fetch, request *told) {
 		e.Error = f.Error.Message
 	}
 	if r == nil {
+		if x.answer != nil { // it came, and the page may not see it
+			e.Proto, e.Raw = version(x), l.responseHead(x, e.Status)
+		}
 		t.add(end, request, e)
 		return
 	}
@@ -103,7 +115,10 @@ func (t *telling) response(x *exchange, f *Fetch, request *told) {
 
 // responseHead is the head of a response: of HTTP/1 the text that came, of HTTP/2 a field a line.
 func (l *Load) responseHead(x *exchange, status int) string {
-	fields := x.response.Headers
+	var fields network.Headers
+	if x.response != nil {
+		fields = x.response.Headers
+	}
 	if x.answer != nil {
 		if text := x.answer.HeadersText; text != "" {
 			if head, _, ok := strings.Cut(text[:min(len(text), maxFields)], "\r\n\r\n"); ok {
@@ -113,8 +128,8 @@ func (l *Load) responseHead(x *exchange, status int) string {
 		fields = x.answer.Headers
 	}
 	var head strings.Builder
-	if version := proto(x.response.Protocol); version != protoTwo {
-		fmt.Fprintf(&head, "%s %d %s\r\n", version, status, bounded(x.response.StatusText))
+	if v := version(x); v != protoTwo {
+		fmt.Fprintf(&head, "%s %d %s\r\n", v, status, http.StatusText(status))
 	} else if field(fields, ":status") == "" {
 		fmt.Fprintf(&head, ":status: %d\r\n", status)
 	}
@@ -125,14 +140,12 @@ func (l *Load) responseHead(x *exchange, status int) string {
 
 // writeFields writes header fields a line each: pseudo-fields first, then Host, then by name. DevTools do not tell their order.
 func writeFields(head *strings.Builder, fields network.Headers) {
+	first := []string{":method", ":status", ":authority", ":scheme", ":path", "host"}
 	rank := func(name string) int {
-		switch {
-		case strings.HasPrefix(name, ":"):
-			return 0
-		case strings.EqualFold(name, "Host"):
-			return 1
+		if i := slices.Index(first, strings.ToLower(name)); i >= 0 {
+			return i
 		}
-		return 2
+		return len(first)
 	}
 	plain := strings.NewReplacer("\r", " ", "\n", " ")
 	keys := slices.SortedFunc(maps.Keys(fields), func(a, b string) int {

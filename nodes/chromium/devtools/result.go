@@ -135,7 +135,7 @@ func (t *telling) fetch(x *exchange) *Fetch {
 		Priority: urgency(x.priority()), Redirect: bounded(x.next),
 	}
 	if x.end > 0 {
-		f.Duration = max(x.end-x.sent.Timestamp.Float64(), 0)
+		f.Duration = micro(max(x.end-x.sent.Timestamp.Float64(), 0))
 	}
 	if r := x.response; r != nil {
 		f.Status, f.Proto = status(x), proto(r.Protocol)
@@ -183,7 +183,7 @@ func (f *Fetch) timings(x *exchange) {
 		if from < 0 || to < from {
 			return 0
 		}
-		return (to - from) / 1e3
+		return micro((to - from) / 1e3)
 	}
 	first := t.SendStart
 	for _, at := range []float64{t.DNSStart, t.ConnectStart} {
@@ -191,12 +191,12 @@ func (f *Fetch) timings(x *exchange) {
 			first = at
 		}
 	}
-	f.Queued = max(t.RequestTime-x.sent.Timestamp.Float64()+max(first, 0)/1e3, 0)
+	f.Queued = micro(max(t.RequestTime-x.sent.Timestamp.Float64()+max(first, 0)/1e3, 0))
 	f.Lookup = length(t.DNSStart, t.DNSEnd)
 	f.TLS = length(t.SslStart, t.SslEnd)
-	f.Connect = max(length(t.ConnectStart, t.ConnectEnd)-f.TLS, 0)
+	f.Connect = micro(max(length(t.ConnectStart, t.ConnectEnd)-f.TLS, 0))
 	if x.end > 0 {
-		f.Receive = max(x.end-x.first(), 0)
+		f.Receive = micro(max(x.end-x.first(), 0))
 	}
 	f.TTFB = length(t.SendEnd, cmp.Or(t.ReceiveHeadersStart, t.ReceiveHeadersEnd))
 }
@@ -273,7 +273,7 @@ func (t *telling) event(f *Fetch, x *exchange) event.HTTPFetch {
 		Connect: f.Connect, TLS: f.TLS, Wait: f.TTFB, Receive: f.Receive, Size: f.Size, Decoded: f.Decoded,
 	}
 	if x.response != nil && x.response.Timing != nil {
-		e.Send = max(x.response.Timing.SendEnd-x.response.Timing.SendStart, 0) / 1e3
+		e.Send = micro(max(x.response.Timing.SendEnd-x.response.Timing.SendStart, 0) / 1e3)
 	}
 	if f.Error != nil {
 		e.Failed, e.Error = f.Error.Phase, f.Error.Message
