@@ -224,7 +224,7 @@ func TestDownload(t *testing.T) {
 	}
 	hash := func(b []byte) string { sum := sha256.Sum256(b); return hex.EncodeToString(sum[:]) }
 	w := newWorld(t)
-	cut := true
+	cut, changed := true, false
 	w.site("shop.example", func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "application/octet-stream")
 		switch r.URL.Path {
@@ -238,6 +238,9 @@ func TestDownload(t *testing.T) {
 			}
 		case "/cut":
 			rw.Header().Set("ETag", `"1"`)
+			if changed && !cut {
+				rw.Header().Set("ETag", `"2"`)
+			}
 			if cut && r.Header.Get("Range") == "" {
 				rw.Header().Set("Content-Length", fmt.Sprint(len(content)))
 				rw.Write(content[:40_000])
@@ -288,6 +291,14 @@ func TestDownload(t *testing.T) {
 		rest := download(fmt.Sprintf(`{"url": "http://shop.example/cut", "resume_from": %d, "expect": %q}`, half.Size, hash(content)))
 		if rest.Error != nil || !rest.Verified || rest.ResumedFrom != 40_000 || len(rest.Parts) != 2 || rest.Requests[0].Size != 60_000 {
 			t.Errorf("resumed: %+v %+v", rest, rest.Error)
+		}
+		changed = true
+		cut = true
+		half = download(`{"url": "http://shop.example/cut"}`)
+		cut = false
+		other := download(fmt.Sprintf(`{"url": "http://shop.example/cut", "resume_from": %d}`, half.Size))
+		if other.Error != nil || other.Fallback == "" || other.ResumedFrom != 0 || other.SHA256 != hash(content) || len(other.Parts) != 1 {
+			t.Errorf("resumed, and the file is another one: %+v %+v", other, other.Error)
 		}
 		wrong := download(`{"url": "http://shop.example/f", "expect": "00"}`)
 		if wrong.Error == nil || wrong.Verified || !strings.Contains(wrong.Error.Message, "SHA-256") {

@@ -117,6 +117,7 @@ func (v *visit) confirmed(ctx context.Context, r *request, x *exchange, read fun
 	if o.Again || o.Response == nil {
 		return errAgain
 	}
+	v.session.cacheChanged.Store(true)
 	v.tellCache(ctx, r, string(o.Result), o.Reason, o.Age, o.Fresh)
 	return v.answerStored(ctx, r, o.Response, fromRevalidated, read)
 }
@@ -128,6 +129,7 @@ func (v *visit) completed(ctx context.Context, r *request, x *exchange, read fun
 		return err
 	}
 	o := v.session.cache.Store(time.Now(), r.cached.request, x.forCache(rest))
+	v.session.cacheChanged.Store(true)
 	v.tellCache(ctx, r, string(o.Result), o.Reason, o.Age, o.Fresh)
 	if o.Response == nil {
 		return errAgain
@@ -160,6 +162,7 @@ func (v *visit) changed(ctx context.Context, r *request, x *exchange) {
 	}
 	request := cache.Request{Partition: v.partition(r), URL: r.url.Bare(), Method: r.method, Header: http.Header{}}
 	for _, gone := range v.session.cache.Invalidate(request, x.forCache(nil)) {
+		v.session.cacheChanged.Store(true)
 		event.Emit(ctx, v.log, event.HTTPCache{URL: gone.URL, Result: string(cache.Invalidated), Reason: gone.Reason})
 	}
 }
@@ -174,6 +177,8 @@ type collector struct {
 func (c *collector) Write(p []byte) (int, error) {
 	switch {
 	case c.over:
+	case len(c.body)+len(p) > maxCached:
+		c.drop()
 	case c.session.collected.Add(int64(len(p))) > maxCollected:
 		c.session.collected.Add(-int64(len(p)))
 		c.drop()

@@ -50,7 +50,7 @@ type session struct {
 
 func newSession(ctx context.Context, h host.Host, set settings, r Resolver) *session {
 	s := &session{
-		ctx: ctx, host: h, log: h.Log(), settings: set, resolver: r, jar: cookie.NewJar(set.cookies), cache: cache.New(cache.Limits{}),
+		ctx: ctx, host: h, log: h.Log(), settings: set, resolver: r, jar: cookie.NewJar(set.cookies), cache: cache.New(cache.Limits{Total: maxCache, Response: maxCached}),
 		hsts: policy.NewHSTS(), preflights: policy.NewPreflights(), saving: make(chan struct{}, 1), random: h.Rand(),
 	}
 	trusted, nobody := host.Roots(h), x509.NewCertPool()
@@ -65,6 +65,12 @@ func newSession(ctx context.Context, h host.Host, set settings, r Resolver) *ses
 	})
 	return s
 }
+
+// Bounds of the cache, in bytes: it is written to a file after each action that changes it.
+const (
+	maxCache  = 16 << 20
+	maxCached = 4 << 20 // of one response
+)
 
 // The files of the profile.
 const (
