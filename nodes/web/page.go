@@ -142,9 +142,11 @@ func (p *page) send(from *peer, w http.ResponseWriter, f *file, status int) erro
 	if err == nil {
 		err = p.stream(0)
 	}
-	if err != nil && from.ctx.Err() == nil {
-		from.log.Error("page failed", "url", p.URL, "error", err)
-		panic(http.ErrAbortHandler)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if from.ctx.Err() == nil { // else it is the client that went away
+		from.log.Error("page failed", "url", p.URL, "error", err)
+	}
+	panic(http.ErrAbortHandler)
 }
