@@ -308,6 +308,10 @@ func (v *visit) want(ctx context.Context, d *document, ref page.Reference, base,
 	if err != nil || !u.Web() || u.Hostname() == "" {
 		return
 	}
+	known, fresh := v.admit(u, ref, d)
+	if known == nil {
+		return
+	}
 	style := ref.Destination == page.DestStyle && !ref.Idle
 	d.mu.Lock()
 	id := d.marks.Add(ref.Delays)
@@ -315,13 +319,13 @@ func (v *visit) want(ctx context.Context, d *document, ref page.Reference, base,
 		d.styles++
 	}
 	d.mu.Unlock()
-	finish := func() {
+	v.await(known, func() {
 		if style {
 			d.styled()
 		}
 		d.done(id)
-	}
-	if !v.admit(u, ref, d, finish) {
+	})
+	if !fresh {
 		return
 	}
 	o := v.orderOf(d, ref, from)
@@ -416,31 +420,41 @@ func (v *visit) turn(r *request) { host.Turn(v.host, fmt.Sprintf("load %06d", r.
 // browserItself is the initiator of what no document names.
 const browserItself = "browser"
 
-// admit says that u is to be requested: not a second time, and not beyond the bounds. finish is called when what is there
-// already is done, or at once where it is not requested at all.
-func (v *visit) admit(u *weburl.URL, ref page.Reference, d *document, finish func()) bool {
+// admit says what d has to wait for that it names u: nil, nothing, because it is there already, or beyond the bounds. fresh
+// says that it is to be requested, once.
+func (v *visit) admit(u *weburl.URL, ref page.Reference, d *document) (known *resource, fresh bool) {
 	v.mu.Lock()
-	key := u.Bare()
-	known := v.seen[key]
+	defer v.mu.Unlock()
 	frame := ref.Destination == page.DestFrame || ref.Destination == page.DestFrameOld
+	known = v.seen[u.Bare()]
 	switch {
-	case known != nil && !known.done && !frame: // a frame in itself would wait for itself
-		known.waiters = append(known.waiters, finish)
+	case known != nil && (known.done || frame): // a frame in itself would wait for itself
+		return nil, false
 	case known != nil:
-		defer finish()
+		return known, false
 	case len(v.result.Requests)+len(v.idle) >= maxAssets || frame && (d.depth >= maxDepth || v.nFrames >= maxFrames):
 		v.result.Skipped++
-		defer finish()
-	default:
-		if frame {
-			v.nFrames++
-		}
-		v.seen[key] = &resource{waiters: []func(){finish}}
-		v.mu.Unlock()
-		return true
+		return nil, false
+	}
+	if frame {
+		v.nFrames++
+	}
+	known = &resource{}
+	v.seen[u.Bare()] = known
+	return known, true
+}
+
+// await has finish called when what was asked for is there.
+func (v *visit) await(known *resource, finish func()) {
+	v.mu.Lock()
+	done := known.done
+	if !done {
+		known.waiters = append(known.waiters, finish)
 	}
 	v.mu.Unlock()
-	return false
+	if done {
+		finish()
+	}
 }
 
 // there says that what was asked for under an address is done.
