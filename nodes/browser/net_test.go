@@ -40,6 +40,7 @@ type world struct {
 	sites   map[string]http.HandlerFunc // by name: net/http serves them on ports 80 and 443
 	ca      *pki.Authority              // of their certificates
 
+	resolver  Resolver                // nil: the world itself
 	listeners map[string]net.Listener // by IP:port, while the browser runs
 
 	mu     sync.Mutex
@@ -214,7 +215,12 @@ func (w *world) Lookup(ctx context.Context, name string) (stub.Answer, error) {
 func (w *world) run(options string, do func(b *running)) {
 	w.t.Helper()
 	synctest.Test(w.t.(*testing.T), func(t *testing.T) {
-		b, err := newBrowser(json.RawMessage(options), func(host.Host) Resolver { return w })
+		b, err := newBrowser(json.RawMessage(options), func(host.Host) Resolver {
+			if w.resolver != nil {
+				return w.resolver
+			}
+			return w
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

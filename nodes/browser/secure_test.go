@@ -2,6 +2,7 @@ package browser
 
 import (
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
+	"scenario/dnsd/stub"
 	"scenario/event"
 )
 
@@ -416,6 +420,47 @@ func TestRefresh(t *testing.T) {
 		}
 		if got := b.browse("shop.example/loop1"); got.Text != "6" || got.Redirects != maxRefreshes {
 			t.Errorf("a loop ends with %q", got.Text)
+		}
+	})
+}
+
+// services is a resolver that knows HTTPS records.
+type services struct{ *world }
+
+// Resolve hands over an address and, for shop.example, that it is to be had over https.
+func (s services) Resolve(ctx context.Context, name string, want stub.Want) *stub.Lookup {
+	parts := make(chan stub.Part, 2)
+	if want.Services {
+		part := stub.Part{Name: name + ".", Type: dns.TypeHTTPS, Err: &stub.Error{Name: name, NotFound: true}}
+		if name == "shop.example" {
+			part = stub.Part{Name: name + ".", Type: dns.TypeHTTPS, Services: []stub.Service{{Priority: 1, Target: name + ".", ALPN: []string{"h2"}}}}
+		}
+		parts <- part
+	}
+	answer, err := s.Lookup(ctx, name)
+	parts <- stub.Part{Name: name + ".", Type: dns.TypeA, Addrs: answer.Addrs, Err: err}
+	close(parts)
+	return &stub.Lookup{Parts: parts}
+}
+
+// R2: where the DNS says that a host speaks https, a page that was asked for by http comes by https.
+func TestHTTPSRecord(t *testing.T) {
+	w := newWorld(t)
+	w.site("shop.example", files(map[string]string{"/": `<link rel=icon href=data:,><img src=http://cdn.example/a.png>`}))
+	w.site("cdn.example", files(map[string]string{"/a.png": "x"}))
+	w.resolver = services{w}
+	w.run(`{}`, func(b *running) {
+		got := b.browse("shop.example")
+		if got.URL != "https://shop.example/" || got.Status != 200 || got.Proto != "HTTP/2.0" || len(got.Requests) != 2 {
+			t.Errorf("got %s %d %s %q", got.URL, got.Status, got.Proto, urls(got))
+		}
+	})
+	if upgrades := all[event.URLUpgrade](w); len(upgrades) != 2 || upgrades[0].Reason != "https-record" || upgrades[1].Reason != "mixed-content" {
+		t.Errorf("upgrades %+v", upgrades)
+	}
+	w.run(`{"https_records": false}`, func(b *running) {
+		if got := b.browse("shop.example"); got.URL != "http://shop.example/" {
+			t.Errorf("without HTTPS records: %s", got.URL)
 		}
 	})
 }
