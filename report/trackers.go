@@ -14,6 +14,7 @@ type visitor struct {
 	client    string     // the node, or the address where the plan does not tell
 	addresses []string   // that its requests came from
 	seen      []sighting // in order
+	brought   []string   // cookies that came with a request, name=value
 	blind     int        // requests that do not say from which page
 }
 
@@ -105,6 +106,11 @@ func visitorOf(byHost map[string][]*visitor, host, client string) *visitor {
 
 // see notes what one request to the host told.
 func (v *visitor) see(x *exchange, host string) {
+	var cookies []string
+	for c := range strings.SplitSeq(x.request.Cookie, ";") {
+		cookies = with(cookies, strings.TrimSpace(c))
+		v.brought = with(v.brought, strings.TrimSpace(c))
+	}
 	page := hostOf(cmp.Or(x.requestField("Referer"), x.requestField("Origin")))
 	if strings.EqualFold(page, host) {
 		return // its own pages it knows anyway
@@ -112,10 +118,6 @@ func (v *visitor) see(x *exchange, host string) {
 	if page == "" {
 		v.blind++
 		return
-	}
-	var cookies []string
-	for c := range strings.SplitSeq(x.request.Cookie, ";") {
-		cookies = with(cookies, strings.TrimSpace(c))
 	}
 	if len(cookies) == 0 {
 		c, _, _ := strings.Cut(x.responseField("Set-Cookie"), ";")
@@ -151,11 +153,7 @@ func (v *visitor) lines() []line {
 		if slices.ContainsFunc(s.cookies, func(c string) bool { return linked[c] }) {
 			continue
 		}
-		one := clean(s.page) + " (no cookie)"
-		if len(s.cookies) > 0 {
-			one = clean(s.page) + " (" + clean(listed(s.cookies, 3)) + ")"
-		}
-		apart = append(apart, one)
+		apart = append(apart, clean(s.page)+" ("+v.told(s)+")")
 	}
 	switch {
 	case len(apart) > 1 || len(apart) == 1 && len(linked) > 0:
@@ -170,6 +168,17 @@ func (v *visitor) lines() []line {
 		put(in(faint, fmt.Sprintf("came from %s, which others may come from as well", clean(listed(v.addresses, 4)))))
 	}
 	return out
+}
+
+// told is what the cookies of a sighting tell the third party.
+func (v *visitor) told(s sighting) string {
+	switch {
+	case len(s.cookies) == 0:
+		return "no cookie"
+	case !slices.ContainsFunc(s.cookies, func(c string) bool { return slices.Contains(v.brought, c) }):
+		return "a cookie that never came back"
+	}
+	return clean(listed(s.cookies, 3))
 }
 
 // pagesOf are the pages from which a cookie came.

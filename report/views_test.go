@@ -14,12 +14,13 @@ import (
 // or none. R15
 func TestTrackers(t *testing.T) {
 	for name, c := range map[string]struct {
-		first, second string // cookies that go to the third party from each page
+		first, second string // cookies that go to the third party from each page; set=… is one that it sets
 		want, not     string
 	}{
 		"allow":             {"id=7f3a", "id=7f3a", "knows the visitor id=7f3a on shop.example, books.example", "cannot tell"},
 		"partition":         {"id=7f3a", "id=c0de", "cannot tell by cookies that it is the same visitor (laptop) on shop.example (id=7f3a), books.example (id=c0de)", "one and the same"},
 		"block-third-party": {"", "", "cannot tell by cookies that it is the same visitor (laptop) on shop.example (no cookie), books.example (no cookie)", "knows"},
+		"refused":           {"set=id=7f3a", "set=id=c0de", "(laptop) on shop.example (a cookie that never came back), books.example (a cookie that never came back)", "id="},
 		"one page":          {"id=7f3a", "none", "sees a visitor on shop.example (id=7f3a)", "cannot tell"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -36,8 +37,14 @@ func TestTrackers(t *testing.T) {
 				s.step(topology.Step{ID: page, Node: "laptop", Action: "browse", Target: page}, func(ctx context.Context) string {
 					v := &view{s: s, node: "laptop", url: page, start: s.now}
 					v.ctx = s.begin(ctx, "laptop", event.PageMilestone{Milestone: "url", URL: page})
+					set, given := strings.CutPrefix(cookie, "set=")
+					if given {
+						cookie = ""
+					} else {
+						set = ""
+					}
 					v.fetch(got{
-						url: "http://ads.example/ad.js", destination: "script", third: true, referer: page, cookie: cookie,
+						url: "http://ads.example/ad.js", destination: "script", third: true, referer: page, cookie: cookie, set: set,
 						wire: s.connect(v.ctx, "laptop", "ads", 80),
 					})
 					return ""
