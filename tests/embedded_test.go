@@ -68,9 +68,15 @@ func TestVirtualTimeIsRefused(t *testing.T) {
 
 // The same file and seed give the same events, byte for byte; another seed gives others.
 func TestVirtualTimeRepeats(t *testing.T) {
+	for _, file := range []string{"browse.yaml", "cache.yaml", "range.yaml", "bad-servers.yaml"} {
+		t.Run(file, func(t *testing.T) { repeats(t, file) })
+	}
+}
+
+func repeats(t *testing.T, file string) {
 	dir := openFolder(t)
 	events := func(folder string, args ...string) [sha256.Size]byte {
-		got := withoutDocker(t, dir, append([]string{"test", "--time", "virtual", "--out", folder, "browse.yaml"}, args...)...)
+		got := withoutDocker(t, dir, append([]string{"test", "--time", "virtual", "--out", folder, file}, args...)...)
 		got.expectCode(t, 0)
 		if !strings.Contains(got.stdout, "of virtual time") {
 			t.Errorf("virtual time is not told:\n%s", got.stdout)
