@@ -61,6 +61,10 @@ func needed(t *testing.T, b block) {
 	if regexp.MustCompile(`\b(rootfs|image): \w`).MatchString(b.text) {
 		needs.Docker(t)
 	}
+	if regexp.MustCompile(`(?m)^\s+chromium:|\bchromium: (\{|\})|scenario \w+ chromium\b`).MatchString(b.text) {
+		needs.Docker(t)
+		needs.Program(t, "chromium")
+	}
 	for _, program := range regexp.MustCompile(`(?m)\brun: (\w+)|^(curl|tshark) `).FindAllStringSubmatch(b.text, -1) {
 		needs.Program(t, program[1]+program[2])
 	}

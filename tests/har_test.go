@@ -42,7 +42,13 @@ func TestHAR(t *testing.T) {
 func checkHAR(t *testing.T, schema *harschema.Schema, name string) int {
 	t.Helper()
 	dir := openFolder(t)
-	withoutDocker(t, dir, "test", name, "--time", "virtual").expectCode(t, 0)
+	if program := programOf(t, name); program != "" {
+		needs.Docker(t)
+		needs.Program(t, program)
+		scenario(t, dir, "test", name, "--engine", "docker").expectCode(t, 0)
+	} else {
+		withoutDocker(t, dir, "test", name, "--time", "virtual").expectCode(t, 0)
+	}
 	run := filepath.Join(".scenario", strings.TrimSuffix(name, ".yaml"))
 	withoutDocker(t, dir, "report", run, "--out", "again").expectCode(t, 0)
 	rec, err := record.Open(filepath.Join(dir, run))

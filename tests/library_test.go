@@ -52,8 +52,15 @@ var ways = []way{
 func (w way) run(t *testing.T, name string) []enginetest.Fact {
 	args := append([]string{"test", name}, w.args...)
 	var dir string
+	program := programOf(t, name)
+	if program != "" && !w.docker {
+		t.Skipf("%s: the role %s is a program of the machine, and the embedded engine runs none", name, program)
+	}
 	if w.docker {
 		needs.Docker(t)
+		if program != "" {
+			needs.Program(t, program)
+		}
 		dir = t.TempDir()
 		scenario(t, dir, args...).expectCode(t, 0)
 	} else {
@@ -126,6 +133,19 @@ func TestLibraryIsALesson(t *testing.T) {
 			t.Errorf("%s expects nothing of the whole run", name)
 		}
 	}
+}
+
+// programOf is the program of the machine that a node of a scenario of the library plays a role with; empty: none does.
+func programOf(t testing.TB, name string) string {
+	t.Helper()
+	text, err := fs.ReadFile(scenarios.Files(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if regexp.MustCompile(`(?m)^\s+chromium:`).Match(text) {
+		return "chromium"
+	}
+	return ""
 }
 
 func libraryFiles(t testing.TB) []string {
