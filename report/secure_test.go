@@ -180,7 +180,7 @@ func (v *view) exchange(parent context.Context, g got, f *event.HTTPFetch) {
 		Raw: fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n", g.method, target, host),
 	}
 	if f.Local != "" && g.wire.h2 {
-		q.Proto, q.Stream, q.HeaderBytes, q.HeaderPlain = "HTTP/2.0", uint32(2*w.requests-1), 40, 310
+		q.Proto, q.Stream, q.HeaderBytes, q.HeaderPlain = "HTTP/2", uint32(2*w.requests-1), 40, 310
 		q.Raw = fmt.Sprintf(":method: %s\r\n:scheme: https\r\n:authority: %s\r\n:path: %s\r\n", g.method, host, target)
 	}
 	if g.referer != "" {

@@ -113,7 +113,7 @@ func survey(records []event.Record) whole {
 
 // calledOff says that a rule of the web, or something else, had a browser look no further at a response over HTTP/2.
 func calledOff(got event.HTTPResponse) bool {
-	return got.Side == event.SideClient && got.Proto == "HTTP/2.0" && got.Error != ""
+	return got.Side == event.SideClient && got.Proto == "HTTP/2" && got.Error != ""
 }
 
 // scope makes an id one of the whole run: those of steps are, others count up on each node.
@@ -217,7 +217,7 @@ var races = []func(w whole, r event.Record, attrs map[string]any){
 	},
 	// HPACK packs fields the better the more of them came before, and a date according to its digits (RFC 7541).
 	func(_ whole, r event.Record, attrs map[string]any) {
-		if attrs["proto"] == "HTTP/2.0" {
+		if attrs["proto"] == "HTTP/2" {
 			delete(attrs, "header_bytes")
 		}
 		if frame, ok := event.As[event.HTTP2Frame](r); ok && frame.Type != "SETTINGS" {

@@ -32,7 +32,7 @@ type Result struct {
 	Skipped     int             `json:"skipped"`      // assets beyond the most that are loaded for a page
 	Cached      int             `json:"cached"`       // requests that the cache answered, asking the server or not
 	Bytes       int64           `json:"bytes"`        // of all bodies that came over the network
-	Proto       string          `json:"proto"`        // of the page: HTTP/1.1 or HTTP/2.0
+	Proto       string          `json:"proto"`        // of the page: HTTP/1.1 or HTTP/2
 	Milestones  Milestones      `json:"milestones"`
 	Duration    float64         `json:"duration_s"`
 	Error       *Failure        `json:"error,omitempty"` // why there is no page, or not all of it
@@ -56,7 +56,7 @@ type Fetch struct {
 	Priority     int      `json:"priority"`    // urgency (RFC 9218): 0 goes first
 	Status       int      `json:"status"`
 	Type         string   `json:"type"`               // basic: of the page's origin; cors: of another one, which allows it; opaque: shown, but not to be read
-	Proto        string   `json:"proto"`              // HTTP/1.1 or HTTP/2.0
+	Proto        string   `json:"proto"`              // HTTP/1.1 or HTTP/2
 	MIME         string   `json:"mime"`               // of the body
 	From         string   `json:"from"`               // network, cache, or revalidated: the cache's, which the server confirmed
 	Redirect     string   `json:"redirect,omitempty"` // where the response sends the browser

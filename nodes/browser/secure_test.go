@@ -26,11 +26,11 @@ func TestHTTPS(t *testing.T) {
 	}))
 	w.run(`{}`, func(b *running) {
 		got := b.browse("https://shop.example/")
-		if got.Error != nil || got.Failed != 0 || got.Proto != "HTTP/2.0" || got.Connections != 1 || len(got.Requests) != 5 {
+		if got.Error != nil || got.Failed != 0 || got.Proto != "HTTP/2" || got.Connections != 1 || len(got.Requests) != 5 {
 			t.Fatalf("got %+v", got)
 		}
 		for i, f := range got.Requests {
-			if f.Connection != got.Requests[0].Connection || f.Proto != "HTTP/2.0" || f.Reused != (i > 0) || f.Type != "basic" {
+			if f.Connection != got.Requests[0].Connection || f.Proto != "HTTP/2" || f.Reused != (i > 0) || f.Type != "basic" {
 				t.Errorf("%+v", f)
 			}
 		}
@@ -451,7 +451,7 @@ func TestHTTPSRecord(t *testing.T) {
 	w.resolver = services{w}
 	w.run(`{}`, func(b *running) {
 		got := b.browse("shop.example")
-		if got.URL != "https://shop.example/" || got.Status != 200 || got.Proto != "HTTP/2.0" || len(got.Requests) != 2 {
+		if got.URL != "https://shop.example/" || got.Status != 200 || got.Proto != "HTTP/2" || len(got.Requests) != 2 {
 			t.Errorf("got %s %d %s %q", got.URL, got.Status, got.Proto, urls(got))
 		}
 	})

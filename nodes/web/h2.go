@@ -279,7 +279,7 @@ func (c *h2conn) begin(x *h2exchange) {
 	x.begun, x.start = true, time.Now()
 	fields := x.in.head
 	e := event.HTTPRequest{
-		Side: event.SideServer, Local: c.local, Remote: c.remote, Proto: "HTTP/2.0", Stream: x.stream, Reused: x.stream > 1,
+		Side: event.SideServer, Local: c.local, Remote: c.remote, Proto: "HTTP/2", Stream: x.stream, Reused: x.stream > 1,
 		Method: field(fields, ":method"), Host: cmp.Or(field(fields, ":authority"), field(fields, "host")),
 		UserAgent: field(fields, "user-agent"), Cookie: strings.Join(values(fields, "cookie"), "; "),
 		HeaderBytes: x.in.wire, HeaderPlain: h2frames.Plain(fields),
@@ -298,7 +298,7 @@ func (c *h2conn) complete(x *h2exchange, failure string) {
 	status, _ := strconv.Atoi(field(fields, ":status")) // 0: there was none
 	e := event.HTTPResponse{
 		Side: event.SideServer, Local: c.local, Remote: c.remote, Method: x.request.Method, URL: x.request.URL,
-		Proto: "HTTP/2.0", Stream: x.stream, Status: status, ContentType: field(fields, "content-type"),
+		Proto: "HTTP/2", Stream: x.stream, Status: status, ContentType: field(fields, "content-type"),
 		Location: field(fields, "location"), Coding: field(fields, "content-encoding"), HeaderBytes: x.out.wire,
 		Size: x.out.size, Error: failure,
 	}

@@ -263,7 +263,7 @@ func TestHTTP2Events(t *testing.T) {
 					t.Fatalf("%d requests, %d responses", len(requests), len(responses))
 				}
 				for i, e := range requests {
-					if e.Stream != uint32(2*i+1) || e.Reused != (i > 0) || e.URL != scheme+"://shop.example/e" || e.Proto != "HTTP/2.0" ||
+					if e.Stream != uint32(2*i+1) || e.Reused != (i > 0) || e.URL != scheme+"://shop.example/e" || e.Proto != "HTTP/2" ||
 						e.HeaderBytes == 0 || e.HeaderPlain <= e.HeaderBytes || !strings.Contains(e.Raw, ":path: /e\r\n") {
 						t.Errorf("request %+v", e)
 					}

@@ -53,10 +53,10 @@ func TestLoads(t *testing.T) {
 		},
 		"all": {
 			a: []loads.Fetch{fetch(page, "document", cookies("visitor=1"))},
-			b: []loads.Fetch{fetch(page, "iframe", func(f *loads.Fetch) { f.Priority, f.Proto, f.Status, f.From = 4, "HTTP/2.0", 304, "revalidated" })},
+			b: []loads.Fetch{fetch(page, "iframe", func(f *loads.Fetch) { f.Priority, f.Proto, f.Status, f.From = 4, "HTTP/2", 304, "revalidated" })},
 			want: []compare.Difference{
 				{"GET", page, compare.Destination, "document", "iframe"}, {"GET", page, compare.Order, "first", "last"},
-				{"GET", page, compare.Cookies, "visitor", ""}, {"GET", page, compare.Protocol, "HTTP/1.1", "HTTP/2.0"},
+				{"GET", page, compare.Cookies, "visitor", ""}, {"GET", page, compare.Protocol, "HTTP/1.1", "HTTP/2"},
 				{"GET", page, compare.Status, "200", "304"}, {"GET", page, compare.From, "network", "revalidated"},
 			},
 		},

@@ -81,7 +81,7 @@ type Lease struct {
 	Timing        Timing
 	ID            string // tells the connections of a transport apart: 1, 2 … in the order in which they were opened
 	Local, Remote string
-	Proto         string               // HTTP/1.1 or HTTP/2.0
+	Proto         string               // HTTP/1.1 or HTTP/2
 	Reused        bool                 // it is not the connection's first request
 	CachedLookup  bool                 // the address was known without asking
 	TLS           *tls.ConnectionState // nil: plain

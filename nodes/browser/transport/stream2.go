@@ -233,7 +233,7 @@ func (c *conn2) consumed(s *stream2, n int64) {
 
 func (t *Transport) lease2(p *Place, c *conn2) *Lease {
 	x := &exchange2{conn: c, url: p.url, urgency: p.urgency, reused: c.uses.Add(1) > 1}
-	l := c.lease(p, "HTTP/2.0", x)
+	l := c.lease(p, "HTTP/2", x)
 	l.Reused = x.reused
 	return l
 }
@@ -297,7 +297,7 @@ func (x *exchange2) send(ctx context.Context, r *Request) (*Response, error) {
 			return nil, &Error{Phase: PhaseResponse, Err: err}
 		case h.status >= 200:
 			resp := &Response{
-				Status: h.status, Proto: "HTTP/2.0", Header: h.header, Trailer: make(http.Header), First: x.first(),
+				Status: h.status, Proto: "HTTP/2", Header: h.header, Trailer: make(http.Header), First: x.first(),
 				Length: -1, Stream: x.stream.id, HeaderBytes: h.wire, HeaderPlain: h.plain,
 			}
 			if lengths := h.header["Content-Length"]; len(lengths) == 1 {

@@ -65,7 +65,7 @@ type Head struct {
 // Response is a response whose body is still to be read.
 type Response struct {
 	Status  int
-	Proto   string // HTTP/1.1 or HTTP/2.0, as that of the request; HTTP/1.0 where an old server says so
+	Proto   string // HTTP/1.1 or HTTP/2, as that of the request; HTTP/1.0 where an old server says so
 	Header  http.Header
 	Trailer http.Header // complete at the end of the body
 	First   time.Time   // when its first byte came

@@ -26,7 +26,7 @@ type Result struct {
 	Skipped     int      `json:"skipped"`      // requests beyond the most that are told
 	Cached      int      `json:"cached"`       // requests that the cache answered, asking the server or not
 	Bytes       int64    `json:"bytes"`        // of all bodies that came over the network
-	Proto       string   `json:"proto"`        // of the page: HTTP/1.1 or HTTP/2.0
+	Proto       string   `json:"proto"`        // of the page: HTTP/1.1 or HTTP/2
 	Milestones  Moments  `json:"milestones"`
 	Duration    float64  `json:"duration_s"`
 	Error       *Failure `json:"error,omitempty"` // why there is no page
@@ -233,7 +233,7 @@ func proto(name string) string {
 	return bounded(name)
 }
 
-const protoTwo = "HTTP/2.0"
+const protoTwo = "HTTP/2"
 
 // initiator is the document, style sheet or script that led to a request; empty: nothing did, or it is not told.
 func initiator(x *exchange) string {
