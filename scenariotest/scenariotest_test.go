@@ -107,6 +107,9 @@ func TestOwnConnections(t *testing.T) {
 func TestLibraryRepeats(t *testing.T) {
 	lines := func(options ...scenariotest.Option) (all string) {
 		for _, r := range scenariotest.Run(t, "browse.yaml", options...).Records {
+			if start, ok := event.As[event.StepStart](r); ok && start.Step == "secure" {
+				break // behind TLS it depends on chance which frames of HTTP/2 are read at once, and so when
+			}
 			line, err := r.Line()
 			if err != nil {
 				t.Fatal(err)

@@ -88,6 +88,8 @@ func repeats(t *testing.T, file string) {
 		if !bytes.Contains(text, []byte(`"time":"2000-01-01T`)) {
 			t.Error("the events are not in virtual time")
 		}
+		// Behind TLS it depends on chance which frames of HTTP/2 are read at once, and so when: see docs/engines.md.
+		text, _, _ = bytes.Cut(text, []byte(`"step":"secure"`))
 		return sha256.Sum256(text)
 	}
 	first := events("one")
