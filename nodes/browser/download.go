@@ -354,7 +354,7 @@ func (d *transfer) parallel(ctx context.Context, n int) {
 	for first := int64(0); first < length; first += size {
 		at := policy.Range{First: first, Last: min(first+size, length) - 1}
 		parts.Go(func() {
-			host.Turn(d.visit.host, fmt.Sprintf("part %012d", at.First))
+			host.Turn(d.visit.host, fmt.Sprintf("part %s %012d", d.visit.trace, at.First))
 			d.one(ctx, at)
 		})
 	}

@@ -191,7 +191,7 @@ func (v *visit) hint(ctx context.Context, d *document, h page.Hint) {
 
 func (v *visit) prepare(ctx context.Context, u *weburl.URL, site string, lookup bool, n int) {
 	if lookup {
-		host.Turn(v.host, fmt.Sprintf("hint %06d", n))
+		host.Turn(v.host, fmt.Sprintf("hint %s %06d", v.trace, n))
 		_, _ = v.session.resolver.Lookup(ctx, u.Hostname()) // whoever needs the name is told
 		return
 	}

@@ -48,6 +48,7 @@ type visit struct {
 	host     host.Host
 	log      *slog.Logger
 	settings settings
+	trace    string // tells visits apart that go on at the same time
 	begun    time.Time
 	pending  sync.WaitGroup // requests for assets
 	spare    sync.WaitGroup // what nothing waits for: connections that may be needed
@@ -114,9 +115,10 @@ func (s *session) begin(ctx context.Context, timeout role.Duration) (*visit, con
 	if timeout > 0 {
 		set.timeout = time.Duration(timeout)
 	}
+	trace, _ := event.Cause(ctx)
 	ctx, cancel := context.WithTimeout(ctx, set.timeout)
 	return &visit{
-		session: s, host: s.host, log: s.log, settings: set, begun: time.Now(),
+		session: s, trace: trace, host: s.host, log: s.log, settings: set, begun: time.Now(),
 		result: Result{Requests: []*Fetch{}, CookiesSent: []string{}},
 		seen:   make(map[string]*resource), frames: make(map[string]*document), srcdocs: make(map[srcdocKey]*document),
 		hinting: make(map[string]bool), parties: make(map[partyKey]bool),
@@ -415,7 +417,9 @@ func (v *visit) run(ctx context.Context, r *request, read func(context.Context, 
 }
 
 // turn has requests that go on at the same instant do so one after the other, in the order in which they were made.
-func (v *visit) turn(r *request) { host.Turn(v.host, fmt.Sprintf("load %06d", r.number)) }
+func (v *visit) turn(r *request) {
+	host.Turn(v.host, fmt.Sprintf("load %s %06d", v.trace, r.number))
+}
 
 // browserItself is the initiator of what no document names.
 const browserItself = "browser"
