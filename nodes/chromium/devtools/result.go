@@ -201,8 +201,11 @@ func (f *Fetch) timings(x *exchange) {
 	f.TTFB = length(t.SendEnd, cmp.Or(t.ReceiveHeadersStart, t.ReceiveHeadersEnd))
 }
 
-// status is that of the answer of the server, also where the page got another one from the cache.
+// status is that of the response as the page has it.
 func status(x *exchange) int {
+	if x.response.Status == 304 && from(x) == "revalidated" {
+		return 200 // the page's memory had it, and has asked the server itself
+	}
 	if x.response.Status < 0 || x.response.Status > 999 {
 		return 0
 	}
@@ -212,12 +215,17 @@ func status(x *exchange) int {
 // from says where the response's body came from.
 func from(x *exchange) string {
 	switch {
-	case x.answer != nil && x.answer.StatusCode == 304 && x.response.Status != 304:
+	case x.answer != nil && x.answer.StatusCode == 304 && !scripted(x):
 		return "revalidated"
 	case x.cached || x.response.FromDiskCache || x.response.FromPrefetchCache:
 		return "cache"
 	}
 	return "network"
+}
+
+// scripted says that a script makes the request, which may have fields of its own and then sees a 304 itself.
+func scripted(x *exchange) bool {
+	return x.response.Status == 304 && (x.sent.Type == network.ResourceTypeXHR || x.sent.Type == network.ResourceTypeFetch)
 }
 
 // proto is a protocol's name as events have it.

@@ -30,7 +30,7 @@ func (l *Load) Tell(ctx context.Context, log *slog.Logger, p Page, now time.Time
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle()
-	t := &telling{load: l, asked: p.Asked}
+	t := &telling{load: l}
 	result := t.page(p, now)
 	t.emit(ctx, log)
 	return result
@@ -38,11 +38,9 @@ func (l *Load) Tell(ctx context.Context, log *slog.Logger, p Page, now time.Time
 
 // telling makes a tree of events of a load and emits it in the order of their times.
 type telling struct {
-	load  *Load
-	asked string
-	told  []*told
-	root  *told // nil: there is no page load
-	docs  int   // documents of the page so far
+	load *Load
+	told []*told
+	root *told // nil: there is no page load
 }
 
 // told is one event, and when it happened.
