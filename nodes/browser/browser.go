@@ -58,6 +58,14 @@ type settings struct {
 	keep           bool
 }
 
+// storageAccess is what a request to a third party says of its cookies (Sec-Fetch-Storage-Access).
+func (s settings) storageAccess() string {
+	if s.cookies.ThirdParty == cookie.AllowThirdParty {
+		return "active"
+	}
+	return "none" // also in a partition: what it has there is not what it has as a first party
+}
+
 // Resolver finds the addresses of a name; [stub.Resolver] is the node's own.
 type Resolver interface{ transport.Resolver }
 
@@ -109,7 +117,7 @@ func newBrowser(text json.RawMessage, resolver func(host.Host) Resolver) (*Brows
 	if err := decodeStrictly(text, &o); err != nil {
 		return nil, fmt.Errorf("options: %w", err)
 	}
-	policy := cookie.Policy{ThirdParty: cookie.ThirdParty(o.Cookies), LooseSameSite: o.DefaultSameSite == sameSiteNone}
+	policy := cookie.Policy{ThirdParty: cookie.ThirdParty(o.Cookies), LooseSameSite: o.DefaultSameSite == sameSiteNone, Nameless: true}
 	switch policy.ThirdParty {
 	case cookie.AllowThirdParty, cookie.BlockThirdParty, cookie.PartitionThirdParty:
 	default:

@@ -39,6 +39,15 @@ func (c *cached) conditions() (fields []policy.Field) {
 	return policy.Sorted(c.decision.Fields)
 }
 
+// conditions are the fields by which r asks whether what is kept is right. Caches on the way are to ask too (Fetch, section
+// 4.6), also where the browser's own has no part in it, as with a form that is sent.
+func (r *request) conditions() []policy.Field {
+	if r.cached == nil && r.cacheMode == cache.NoCache {
+		return []policy.Field{{Name: "Cache-Control", Value: "max-age=0"}}
+	}
+	return r.cached.conditions()
+}
+
 // asks says that a 304 answers the request.
 func (c *cached) asks() bool {
 	return c != nil && (c.decision.Use == cache.Validate || c.decision.Use == cache.Complete)

@@ -42,6 +42,7 @@ type document struct {
 	tree      *html.Node // nil: not HTML, or not read
 	standards bool       // it begins with the doctype of HTML
 	shown     int        // images so far
+	large     int        // of them, those that are likely to be seen at once
 	marks     page.Milestones
 	ended     bool // it has been parsed, as far as it came
 	told      struct{ parsed, content, load bool }

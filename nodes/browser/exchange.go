@@ -139,7 +139,7 @@ func (x *exchange) run(ctx context.Context, take func(context.Context, *exchange
 	r := x.request
 	phase = phaseRequest
 	request := &transport.Request{
-		Method: r.method, Fields: x.fields(ctx, r.cached.conditions()), Body: r.body, Incremental: policy.Incremental(r.destination),
+		Method: r.method, Fields: x.fields(ctx, r.conditions()), Body: r.body, Incremental: policy.Incremental(r.destination),
 		Sending: func(head transport.Head) { x.sending(ctx, head) },
 		Interim: func(status int, h http.Header) { x.visit.interim(x.event, r, status, h) },
 	}
@@ -184,7 +184,7 @@ const maxDrained = 64 << 10
 func (x *exchange) fields(ctx context.Context, extra []policy.Field) []transport.Field {
 	v, r := x.visit, x.request
 	if r.own == nil {
-		r.own = r.ownFields(v.settings.userAgent)
+		r.own = r.ownFields(v.settings)
 	}
 	fields := make([]transport.Field, 0, len(r.own)+len(extra)+1)
 	for _, f := range extra {
@@ -211,9 +211,9 @@ func (x *exchange) fields(ctx context.Context, extra []policy.Field) []transport
 }
 
 // ownFields are the fields that depend on the request alone, and not on what the browser keeps.
-func (r *request) ownFields(userAgent string) []transport.Field {
+func (r *request) ownFields(set settings) []transport.Field {
 	fields := make([]transport.Field, 0, 12+len(r.fields))
-	set := func(name, value string) {
+	add := func(name, value string) {
 		if value != "" {
 			fields = append(fields, transport.Field{Name: name, Value: value})
 		}
@@ -221,32 +221,32 @@ func (r *request) ownFields(userAgent string) []transport.Field {
 	given := func(name string) bool { // what a script sets goes before what the browser would
 		return slices.ContainsFunc(r.fields, func(f policy.Field) bool { return http.CanonicalHeaderKey(f.Name) == name })
 	}
-	set("Origin", r.origin())
+	add("Origin", r.origin())
 	for _, f := range r.fields {
-		set(f.Name, f.Value)
+		add(f.Name, f.Value)
 	}
 	if r.mode == policy.Navigate {
-		set("Upgrade-Insecure-Requests", "1")
+		add("Upgrade-Insecure-Requests", "1")
 	}
 	if !given("User-Agent") {
-		set("User-Agent", userAgent)
+		add("User-Agent", set.userAgent)
 	}
 	if !given("Accept") {
-		set("Accept", policy.Accept(r.destination))
+		add("Accept", policy.Accept(r.destination))
 	}
-	for _, f := range r.secFetch().Fields() {
-		set(f.Name, f.Value)
+	for _, f := range r.secFetch(set.storageAccess()).Fields() {
+		add(f.Name, f.Value)
 	}
-	set("Referer", r.referrer())
+	add("Referer", r.referrer())
 	switch {
 	case given("Accept-Encoding"):
 	case given("Range"): // a part of a coded body cannot be decoded
-		set("Accept-Encoding", "identity")
+		add("Accept-Encoding", "identity")
 	default:
-		set("Accept-Encoding", policy.AcceptEncoding(r.url.Secure()))
+		add("Accept-Encoding", policy.AcceptEncoding(r.url.Secure()))
 	}
 	if !given("Accept-Language") {
-		set("Accept-Language", "en")
+		add("Accept-Language", "en")
 	}
 	return fields
 }

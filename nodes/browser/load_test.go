@@ -461,7 +461,8 @@ func TestRawView(t *testing.T) {
 		responses[r.URL] = r
 	}
 	want := "GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\nUser-Agent: test\r\n" +
-		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n" +
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/jxl,image/avif,image/webp,image/apng,*/*;q=0.8," +
+		"application/signed-exchange;v=b3;q=0.7\r\n" +
 		"Accept-Encoding: gzip, deflate\r\nAccept-Language: en\r\n\r\n"
 	if requests[0].Raw != want {
 		t.Errorf("request %q", requests[0].Raw)

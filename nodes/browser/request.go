@@ -35,6 +35,7 @@ type order struct {
 	redirects   redirectMode
 	document    *document   // that asks, or that a frame stands in; nil: the request opens the page
 	from        *weburl.URL // of the page that a link or form was in; nil: a person typed the address
+	sheet       *weburl.URL // the style sheet that names it; nil: the document does
 	referrers   policy.ReferrerPolicy
 	integrity   policy.Integrity
 	initiator   string // as the result has it
@@ -93,21 +94,36 @@ func (r *request) asks() string {
 	return "null"
 }
 
-// origin is the field Origin.
+// origin is the field Origin. As in Chromium, what a page asks for with CORS has it also where its own origin is asked, but for
+// requests of scripts.
 func (r *request) origin() string {
 	client := r.client()
 	if client == nil {
 		return ""
 	}
 	downgrade := policy.Trustworthy(client) && !policy.Trustworthy(r.url)
-	return policy.OriginField(r.tainting == policy.Shared, r.method, r.asks(), r.url, r.referrers, downgrade)
+	shared := r.tainting == policy.Shared || r.mode == policy.CORS && r.destination != policy.Fetch
+	return policy.OriginField(shared, r.method, r.asks(), r.url, r.referrers, downgrade)
 }
 
-// referrer is the field Referer.
-func (r *request) referrer() string { return r.referrers.Referrer(r.client(), r.url) }
+// referrer is the field Referer: the address of the document, or style sheet, that names what is asked for.
+func (r *request) referrer() string { return r.referrers.Referrer(r.namer(), r.url) }
 
-func (r *request) secFetch() policy.SecFetch {
-	return policy.SecFetch{Mode: r.mode, Dest: r.destination, From: r.client(), Chain: r.chain, User: r.document == nil && r.mode == policy.Navigate}
+// namer is the address of the document or style sheet that names what is asked for; nil: a person does.
+func (r *request) namer() *weburl.URL {
+	if r.sheet != nil {
+		return r.sheet
+	}
+	return r.client()
+}
+
+// secFetch is what r tells of its purpose; third is what a third party can have of its cookies.
+func (r *request) secFetch(third string) policy.SecFetch {
+	s := policy.SecFetch{Mode: r.mode, Dest: r.destination, From: r.client(), Chain: r.chain, User: r.document == nil && r.mode == policy.Navigate}
+	if r.result.ThirdParty && r.credentials == policy.IncludeCredentials {
+		s.Storage = third
+	}
+	return s
 }
 
 // cors is r as the protocol of that name sees it.

@@ -259,6 +259,9 @@ func (v *visit) navigate(ctx context.Context, n navigation, d *document) {
 	if n.from != nil && n.from.url != nil {
 		o.from, o.upgrades, o.initiator = n.from.url, n.from.wantsHTTPS(), n.from.url.Bare()
 	}
+	if n.method == http.MethodPost && o.cacheMode == cache.Default {
+		o.cacheMode = cache.NoCache // a form has changed something, so what it leads to is asked for, as in Chromium
+	}
 	r := v.request(n.url, o)
 	r.method, r.body, r.fields, r.result.Method = n.method, n.body, n.fields, n.method
 	v.start(ctx, r)
@@ -367,6 +370,9 @@ func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order
 	}
 	if from != nil {
 		o.initiator = from.Bare()
+		if o.initiator != d.url.Bare() {
+			o.sheet = from
+		}
 	}
 	if p := policy.ReferrerPolicyAttribute(ref.ReferrerPolicy); p != "" {
 		o.referrers = p
@@ -392,8 +398,10 @@ func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order
 	}
 	if o.destination == policy.Image && !ref.Lazy && ref.Element == "img" {
 		const inView = 5 // as many as Chromium takes to be seen at once
-		o.hints.InView = d.shown < inView
 		d.shown++
+		if o.hints.InView = !ref.Small && d.large < inView; o.hints.InView {
+			d.large++
+		}
 	}
 	return o
 }
@@ -506,7 +514,7 @@ func (v *visit) asset(ctx context.Context, d *document, ref page.Reference, r *r
 		if u, err := weburl.Parse(ref.Base); err == nil {
 			base = u
 		}
-		v.want(ctx, d, ref, base, r.client())
+		v.want(ctx, d, ref, base, r.namer())
 	}
 	v.there(key)
 }

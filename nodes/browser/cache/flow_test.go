@@ -69,6 +69,7 @@ func TestRequestDirectives(t *testing.T) {
 		{"mode force-cache", mode(tagged, ForceCache, 3000, "hit", "")},
 		{"mode only-if-cached", mode(tagged, OnlyIfCached, 3000, "hit", "")},
 		{"mode only-if-cached, nothing there", []step{{mode: OnlyIfCached, want: "unavailable"}}},
+		{"mode no-cache, nothing there", []step{{mode: NoCache, want: "miss", sent: "Cache-Control: max-age=0"}}},
 		{"mode force-cache, nothing there", []step{{mode: ForceCache, want: "miss"}}},
 		{"a reload is kept", []step{
 			{answer: fresh, body: "1", want: "miss"}, {mode: Reload, answer: fresh, body: "2", want: "miss/stored"}, {want: "hit", content: "2"},

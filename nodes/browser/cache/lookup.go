@@ -51,6 +51,12 @@ func (c *Cache) Lookup(at time.Time, r Request) Decision {
 		return Decision{Use: Miss, Reason: "the request has a condition of its own, " + own}
 	}
 	d := c.decide(at, r, control)
+	if r.Mode == NoCache && d.Use != Hit && d.Use != Stale && r.Header.Get("Cache-Control") == "" {
+		if d.Fields == nil {
+			d.Fields = make(http.Header)
+		}
+		d.Fields.Set("Cache-Control", "max-age=0") // also where nothing is stored: caches on the way may have something
+	}
 	if (r.Mode == OnlyIfCached || control.has("only-if-cached")) && d.Use != Hit && d.Use != Stale {
 		d = Decision{Use: Unavailable, Reason: "the request wants an answer from the cache alone, and " + d.Reason, Age: d.Age, Fresh: d.Fresh}
 	}
@@ -103,12 +109,6 @@ func (c *Cache) decide(at time.Time, r Request, control directives) Decision {
 		if d.Fields = e.conditions(r); d.Fields == nil {
 			d.Use, d.Reason = Miss, d.Reason+", and the stored response has nothing to ask by"
 		}
-	}
-	if r.Mode == NoCache && r.Header.Get("Cache-Control") == "" {
-		if d.Fields == nil {
-			d.Fields = make(http.Header)
-		}
-		d.Fields.Set("Cache-Control", "max-age=0")
 	}
 	return d
 }

@@ -53,8 +53,24 @@ func (s *scanner) image(t html.Token) {
 		}
 	}
 	ref.Far = ref.Lazy && s.layout.far(t, s.options.Screen, lazyMargin)
+	ref.Small = small(attribute(t, "width"), attribute(t, "height"))
 	ref.Delays.Load = !ref.Lazy
 	s.report(t, ref)
+}
+
+// small says that an image of that width and height is a small one. For Chromium that is one of up to 10,000 pixels,
+// and one that tells one side alone, which is 0.
+func small(width, height string) bool {
+	const most = 10_000 // pixels
+	w, wErr := strconv.Atoi(strings.TrimSpace(width))
+	h, hErr := strconv.Atoi(strings.TrimSpace(height))
+	switch {
+	case wErr == nil && hErr == nil:
+		return w <= 0 || h <= most/w
+	case wErr == nil:
+		return w == 0
+	}
+	return hErr == nil && h == 0
 }
 
 // source reads a source of a picture (HTML, section 4.8.4.3.8, "update the source set"), or of audio or video.

@@ -41,6 +41,7 @@ type Reference struct {
 	Srcdoc         *string  // of a frame: its document; nil: the one at Address
 	Alternatives   []string // to be tried in order where the response is none: further sources of media and fonts
 
+	Small    bool // an image that says of itself that it has no more than 10,000 pixels, as icons do
 	Lazy     bool // loading=lazy: only what comes near the viewport is requested
 	Async    bool // of a script
 	Defer    bool

@@ -6,11 +6,12 @@ import "scenario/nodes/browser/weburl"
 func Accept(d Destination) string {
 	switch d {
 	case Document, Frame:
-		return "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"
+		return "text/html,application/xhtml+xml,application/xml;q=0.9,image/jxl,image/avif,image/webp,image/apng,*/*;q=0.8," +
+			"application/signed-exchange;v=b3;q=0.7"
 	case Style:
 		return "text/css,*/*;q=0.1"
 	case Image, Icon:
-		return "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+		return "image/jxl,image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 	}
 	return "*/*"
 }
@@ -22,6 +23,9 @@ type SecFetch struct {
 	From  *weburl.URL   // whose origin asks; nil: a person does
 	Chain []*weburl.URL // the addresses of the request so far: it, and where redirects led
 	User  bool          // a person clicked or typed
+	// Storage says what a request to a third party with credentials can have of its cookies: active, or none (Storage
+	// Access Headers). Empty: it is none.
+	Storage string
 }
 
 // Fields are the fields Sec-Fetch-*, in Chromium's order; none where the request can be overheard.
@@ -40,7 +44,11 @@ func (s SecFetch) Fields() []Field {
 	if s.Mode == Navigate && s.User {
 		fields = append(fields, Field{"Sec-Fetch-User", "?1"})
 	}
-	return append(fields, Field{"Sec-Fetch-Dest", dest})
+	fields = append(fields, Field{"Sec-Fetch-Dest", dest})
+	if s.Storage != "" {
+		fields = append(fields, Field{"Sec-Fetch-Storage-Access", s.Storage})
+	}
+	return fields
 }
 
 // site is how far the origin that asks is from the addresses of the request, the farthest of them.
@@ -65,7 +73,7 @@ func (s SecFetch) site() string {
 type Hints struct {
 	Async     bool // async, defer or module: it is run when it is there, or at the end
 	Late      bool // after the first image, in the body
-	InView    bool // an image among the first ones, likely to be seen at once
+	InView    bool // an image among the first ones that are not small, likely to be seen at once
 	Lazy      bool // loading=lazy
 	Preload   bool
 	Prefetch  bool
@@ -111,7 +119,7 @@ func urgency(d Destination, h Hints) int {
 			return 1
 		}
 		return 0
-	case Fetch:
+	case Fetch, Icon:
 		return 1
 	case Image:
 		switch {
