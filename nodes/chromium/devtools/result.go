@@ -215,7 +215,7 @@ func status(x *exchange) int {
 // from says where the response's body came from.
 func from(x *exchange) string {
 	switch {
-	case x.answer != nil && x.answer.StatusCode == 304 && !scripted(x):
+	case (x.response.Status == 304 || x.answer != nil && x.answer.StatusCode == 304) && !scripted(x):
 		return "revalidated"
 	case x.cached || x.response.FromDiskCache || x.response.FromPrefetchCache:
 		return "cache"
