@@ -22,6 +22,9 @@ const (
 	From        = "from" // network, cache, revalidated
 )
 
+// cached is where a response is from that needed no request.
+const cached = "cache"
+
 // Difference is something in which two loads differ. A and B are how it was in each; empty: there was none.
 type Difference struct {
 	Method string
@@ -90,6 +93,9 @@ func fetches(k request, a, b loads.Fetch) []Difference {
 		{Status, status(a), status(b)},
 		{From, a.From, b.From},
 	} {
+		if side.what == Protocol && (a.From == cached || b.From == cached) {
+			continue // some tell the protocol by which it came, and some none
+		}
 		if side.a != side.b {
 			all = append(all, Difference{k.method, k.url, side.what, side.a, side.b})
 		}

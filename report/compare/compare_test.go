@@ -41,6 +41,10 @@ func TestLoads(t *testing.T) {
 			a: []loads.Fetch{fetch(sheet, "style", func(f *loads.Fetch) { f.Priority = 0 })},
 			b: []loads.Fetch{fetch(sheet, "style", func(f *loads.Fetch) { f.Priority = 1 })},
 		},
+		"the cache speaks no protocol": {
+			a: []loads.Fetch{fetch(sheet, "style", func(f *loads.Fetch) { f.From, f.Proto = "cache", "" })},
+			b: []loads.Fetch{fetch(sheet, "style", func(f *loads.Fetch) { f.From, f.Proto = "cache", "HTTP/1.1" })},
+		},
 		"missing": {
 			a:    []loads.Fetch{fetch(page, "document", nil)},
 			b:    []loads.Fetch{fetch(page, "document", nil), fetch(logo, "image", nil)},
