@@ -186,33 +186,58 @@ func emit(ctx context.Context, log *slog.Logger, e Event, id string) {
 	if !log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	attrs := Attrs(e)
+	place := make([]slog.Attr, 0, 3)
 	if s, ok := ctx.Value(spanKey{}).(span); ok {
-		attrs = append(attrs, slog.String(KeyTrace, s.trace.name))
+		place = append(place, slog.String(KeyTrace, s.trace.name))
 		if id != "" {
-			attrs = append(attrs, slog.String(KeyID, id))
+			place = append(place, slog.String(KeyID, id))
 		}
 		if s.parent != "" {
-			attrs = append(attrs, slog.String(KeyParent, s.parent))
+			place = append(place, slog.String(KeyParent, s.parent))
 		}
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, e.Word(), attrs...)
+	if h, ok := log.Handler().(*handler); ok && h.known[e.Word()] {
+		h.take(e, place)
+		return
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, e.Word(), append(Attrs(e), place...)...)
 }
 
 // Attrs returns the event's fields as log attributes in the order they are declared; fields tagged omitempty are left
 // out when zero.
 func Attrs(e Event) []slog.Attr {
 	v := reflect.Indirect(reflect.ValueOf(e))
-	t := v.Type()
-	attrs := make([]slog.Attr, 0, t.NumField()+3)
-	for i := range t.NumField() {
-		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if name == "" || name == "-" || options == "omitempty" && isEmpty(v.Field(i)) {
-			continue
+	fields := layout(v.Type())
+	attrs := make([]slog.Attr, 0, len(fields)+3)
+	for _, f := range fields {
+		if in := v.Field(f.index); !f.optional || !isEmpty(in) {
+			attrs = append(attrs, slog.Any(f.name, in.Interface()))
 		}
-		attrs = append(attrs, slog.Any(name, v.Field(i).Interface()))
 	}
 	return attrs
+}
+
+// field is how a field of an event's type is told.
+type field struct {
+	index    int
+	name     string
+	optional bool // it is left out where it is empty
+	plain    bool // slog leaves its value as it is
+}
+
+// layout reads the tags of an event's type.
+func layout(t reflect.Type) []field {
+	fields := make([]field, 0, t.NumField())
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		of := t.Field(i).Type
+		plain := of == reflect.TypeFor[string]() || of == reflect.TypeFor[float64]() || of == reflect.TypeFor[bool]()
+		fields = append(fields, field{i, name, options == "omitempty", plain})
+	}
+	return fields
 }
 
 // isEmpty is what encoding/json takes for empty, so that lists without elements are left out too.

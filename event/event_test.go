@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -143,4 +144,59 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d records became %d: %v", len(records), len(back), err)
 		}
 	})
+}
+
+// behind is a handler that a logger has in front of the one that makes records.
+type behind struct{ slog.Handler }
+
+// R36: a record is the same whether the event came to it as it is or as attributes.
+func TestRecordsOfEvents(t *testing.T) {
+	for _, e := range Words() {
+		filled := reflect.New(reflect.TypeOf(e)).Elem()
+		for _, full := range []bool{false, true} {
+			for i := range filled.NumField() {
+				if full {
+					fill(filled.Field(i))
+				}
+			}
+			var records []Record
+			log := NewLogger("n", SinkFunc(func(r Record) { records = append(records, r) })).With("role", "web").WithGroup("conn")
+			ctx := Begin(WithTrace(t.Context(), "step/1", ""), log, NodeExit{})
+			one := filled.Interface().(Event)
+			Emit(ctx, log, one)
+			Emit(ctx, slog.New(behind{log.Handler()}), one)
+			if diff := cmp.Diff(records[2].Attrs, records[1].Attrs); diff != "" || records[1].Event != e.Word() || records[1].Node != "n" {
+				t.Errorf("%s:\n%s", e.Word(), diff)
+			}
+		}
+	}
+}
+
+// fill sets v to something that is not its zero value.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("text")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Float64:
+		v.SetFloat(1.5)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+	default:
+		if v.CanInt() {
+			v.SetInt(300)
+		} else if v.CanUint() {
+			v.SetUint(200)
+		}
+	}
+}
+
+func BenchmarkEmit(b *testing.B) {
+	log := NewLogger("n", SinkFunc(func(Record) {}))
+	ctx := WithTrace(b.Context(), "step/1", "")
+	b.ReportAllocs()
+	for b.Loop() {
+		Emit(ctx, log, HTTPResponse{Side: SideClient, Method: "GET", URL: "http://shop.example/", Status: 200, Proto: "HTTP/1.1", TTFB: 0.25})
+	}
 }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"sync"
+	"time"
 )
 
 // Sink takes the records of a run, in any order, from any goroutine.
@@ -29,7 +31,7 @@ func NewLogger(node string, sink Sink) *slog.Logger {
 	for _, e := range Words() {
 		known[e.Word()] = true
 	}
-	return slog.New(&handler{node: node, sink: sink, known: known})
+	return slog.New(&handler{node: node, sink: sink, known: known, layouts: new(sync.Map)})
 }
 
 type handler struct {
@@ -38,6 +40,47 @@ type handler struct {
 	known  map[string]bool
 	attrs  []slog.Attr
 	prefix string // of open groups, with the final dot
+
+	layouts *sync.Map // of the events so far: their types' tags are read once
+}
+
+// take records an event as Handle records its attributes, which cost more than all else that is done with it.
+func (h *handler) take(e Event, place []slog.Attr) {
+	v := reflect.Indirect(reflect.ValueOf(e))
+	fields := h.layout(v.Type())
+	n := len(h.attrs) + len(place)
+	for _, f := range fields {
+		if !f.optional || !isEmpty(v.Field(f.index)) {
+			n++
+		}
+	}
+	r := Record{Time: time.Now(), Node: h.node, Event: e.Word(), Attrs: make(map[string]any, n)}
+	for _, a := range h.attrs {
+		r.Attrs[a.Key] = value(a.Value)
+	}
+	for _, f := range fields {
+		in := v.Field(f.index)
+		switch {
+		case f.optional && isEmpty(in):
+		case f.plain:
+			r.Attrs[h.prefix+f.name] = in.Interface()
+		default:
+			r.Attrs[h.prefix+f.name] = value(slog.AnyValue(in.Interface()))
+		}
+	}
+	for _, a := range place {
+		r.Attrs[h.prefix+a.Key] = value(a.Value)
+	}
+	h.sink.Record(r)
+}
+
+func (h *handler) layout(t reflect.Type) []field {
+	if known, ok := h.layouts.Load(t); ok {
+		return known.([]field)
+	}
+	fields := layout(t)
+	h.layouts.Store(t, fields)
+	return fields
 }
 
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
