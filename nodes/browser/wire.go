@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"encoding/base64"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -14,8 +15,11 @@ func raw(head, body []byte, bodyTotal int64) (text, base string, truncated int64
 	case !utf8.Valid(head):
 		return "", base64.StdEncoding.EncodeToString(append(bytes.Clone(head), body...)), truncated
 	case isText(body, truncated > 0):
-		whole := make([]byte, 0, len(head)+len(body))
-		return string(append(append(whole, head...), body...)), "", truncated
+		var whole strings.Builder
+		whole.Grow(len(head) + len(body))
+		whole.Write(head)
+		whole.Write(body)
+		return whole.String(), "", truncated
 	}
 	return string(head), base64.StdEncoding.EncodeToString(body), truncated
 }

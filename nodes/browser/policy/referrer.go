@@ -69,7 +69,7 @@ func (p ReferrerPolicy) Referrer(from, to *weburl.URL) string {
 		return ""
 	}
 	origin := from.Origin() + "/"
-	full := from.WithoutCredentials().String()
+	full := from.WithoutCredentials().Bare()
 	if len(full) > maxReferrer {
 		full = origin
 	}

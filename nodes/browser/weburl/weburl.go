@@ -8,7 +8,19 @@ import (
 )
 
 // URL is a parsed address. It is a value: methods that change something return another one.
-type URL struct{ u *url.Url }
+type URL struct {
+	u *url.Url
+
+	bare, origin string // each request asks for them many times
+}
+
+func wrap(u *url.Url) *URL {
+	w := &URL{u: u, bare: u.Href(true), origin: "null"}
+	if w.Web() && w.Hostname() != "" {
+		w.origin = w.Scheme() + "://" + w.Host()
+	}
+	return w
+}
 
 // Parse reads an absolute address.
 func Parse(text string) (*URL, error) {
@@ -16,7 +28,7 @@ func Parse(text string) (*URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is no URL: %w", text, err)
 	}
-	return &URL{u}, nil
+	return wrap(u), nil
 }
 
 // Parse reads an address that stands in the document u, absolute or relative to it.
@@ -25,14 +37,14 @@ func (u *URL) Parse(reference string) (*URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is no URL: %w", reference, err)
 	}
-	return &URL{next}, nil
+	return wrap(next), nil
 }
 
 // String is the serialized URL, with its fragment (section 4.5).
 func (u *URL) String() string { return u.u.Href(false) }
 
 // Bare is the URL without its fragment, as requests are told apart by.
-func (u *URL) Bare() string { return u.u.Href(true) }
+func (u *URL) Bare() string { return u.bare }
 
 // Scheme is such as "https".
 func (u *URL) Scheme() string { return u.u.Scheme() }
@@ -62,12 +74,7 @@ func (u *URL) Fragment() string { return u.u.Hash() }
 func (u *URL) Target() string { return u.Path() + u.Query() }
 
 // Origin is scheme, host and port as RFC 6454, section 6.2, writes them; "null" where the scheme has no such origin.
-func (u *URL) Origin() string {
-	if !u.Web() || u.Hostname() == "" {
-		return "null"
-	}
-	return u.Scheme() + "://" + u.Host()
-}
+func (u *URL) Origin() string { return u.origin }
 
 // Web says that the URL is one of http or https.
 func (u *URL) Web() bool { return u.Scheme() == "http" || u.Scheme() == "https" }
@@ -77,16 +84,19 @@ func (u *URL) Secure() bool { return u.Scheme() == "https" }
 
 // WithoutCredentials is the URL without user, password and fragment, as a referrer has it.
 func (u *URL) WithoutCredentials() *URL {
+	if u.u.Username() == "" && u.u.Password() == "" && u.String() == u.bare {
+		return u
+	}
 	c := u.u.Clone()
 	c.SetUsername("")
 	c.SetPassword("")
 	c.SetHash("")
-	return &URL{c}
+	return wrap(c)
 }
 
 // WithScheme is the URL with another scheme; the port stays where it is not the old scheme's default.
 func (u *URL) WithScheme(scheme string) *URL {
 	c := u.u.Clone()
 	c.SetProtocol(scheme)
-	return &URL{c}
+	return wrap(c)
 }
