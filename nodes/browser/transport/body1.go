@@ -180,6 +180,9 @@ func sized(line []byte, digits int, size int64) (int64, []byte, error) {
 
 // chunkExtensions checks what is behind the size of a chunk (RFC 9112, section 7.1.1). Nothing there is of use.
 func chunkExtensions(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
 	bad := fmt.Errorf("%.30q are no extensions of a chunk", text)
 	token := func() bool {
 		n := 0

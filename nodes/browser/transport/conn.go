@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -36,6 +37,14 @@ func (w *wire) Write(p []byte) (int, error) {
 	w.sent.Add(int64(n))
 	return n, err
 }
+
+// buffered is a wire for TLS, which reads each record in pieces.
+type buffered struct {
+	*wire
+	in *bufio.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // base is what connections of either protocol have.
 type base struct {
@@ -127,9 +136,16 @@ type kept struct {
 	total int64
 }
 
+// expect makes room for a body of so many bytes; -1: nobody knows how many.
+func (k *kept) expect(n int64) {
+	if n > 0 {
+		k.body = make([]byte, 0, min(n, int64(k.limit), readBuffer))
+	}
+}
+
 func (k *kept) record(p []byte) {
 	k.total += int64(len(p))
-	if room := k.limit - len(k.body); room > 0 {
+	if room := k.limit - len(k.body); room > 0 && len(p) > 0 {
 		k.body = append(k.body, p[:min(len(p), room)]...)
 	}
 }

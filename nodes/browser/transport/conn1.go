@@ -28,7 +28,7 @@ type conn1 struct {
 	closing atomic.Bool
 }
 
-const readBuffer = 8 << 10 // bytes
+const readBuffer = 32 << 10 // bytes: most assets come with their head in one read
 
 func newConn1(b *base) *conn1 {
 	c := &conn1{base: b, came: make(chan error, 1)}
@@ -167,6 +167,7 @@ func (x *exchange1) response(r *Request, h head1) (*Response, error) {
 		return nil, err
 	}
 	x.close = frame.close
+	x.kept.expect(frame.length)
 	resp := &Response{
 		Status: h.status, Proto: h.proto, Header: h.header, Trailer: make(http.Header), First: x.firstByte,
 		Length: frame.told, ConnectionClose: frame.close,

@@ -97,12 +97,12 @@ func (r *headReader) start() ([]byte, error) {
 func statusLine(line []byte) (head1, error) {
 	const shape = len("HTTP/1.1 200")
 	text := string(line)
-	bad := fmt.Errorf("%.40q is no status line", text)
+	bad := func() (head1, error) { return head1{}, fmt.Errorf("%.40q is no status line", text) }
 	if len(text) < shape || text[:5] != "HTTP/" || text[6] != '.' || text[8] != ' ' || !digits(text[9:shape]) {
-		return head1{}, bad
+		return bad()
 	}
 	if len(text) > shape && text[shape] != ' ' {
-		return head1{}, bad
+		return bad()
 	}
 	switch text[5:8] {
 	case "1.1", "1.0", "0.9", "2.0":
@@ -111,7 +111,7 @@ func statusLine(line []byte) (head1, error) {
 	}
 	status, err := strconv.Atoi(text[9:shape])
 	if err != nil || status < 100 {
-		return head1{}, bad
+		return bad()
 	}
 	return head1{status: status, proto: text[:8]}, nil
 }

@@ -326,7 +326,11 @@ func (t *Transport) serial() int {
 }
 
 // turn has requests that go on at the same instant do so one after the other, in the order of their places.
-func (t *Transport) turn(p *Place) { host.Turn(t.host, fmt.Sprintf("transport %06d", p.serial)) }
+func (t *Transport) turn(p *Place) {
+	if h, ok := t.host.(host.Turner); ok {
+		h.Turn(fmt.Sprintf("transport %06d", p.serial))
+	}
+}
 
 // closer is a connection that can be closed.
 type closer interface {

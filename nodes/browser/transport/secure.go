@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -52,7 +53,7 @@ func (t *Transport) secure(ctx context.Context, b *base, offers []string) error 
 	t.mu.Lock()
 	cache := t.sessions.of(b.origin.partition, roots)
 	t.mu.Unlock()
-	conn := tls.Client(b.wire, &tls.Config{
+	conn := tls.Client(buffered{b.wire, bufio.NewReaderSize(b.wire, readBuffer)}, &tls.Config{
 		RootCAs: roots, ServerName: name, NextProtos: offers, ClientSessionCache: cache,
 		KeyLogWriter: t.options.KeyLog, Time: time.Now, Rand: t.random,
 	})

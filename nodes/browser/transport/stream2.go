@@ -45,6 +45,9 @@ type stream2 struct {
 	kept  kept
 }
 
+// maxExpected bounds the room that is made for a body before any of it has come, in bytes.
+const maxExpected = 64 << 10
+
 // head2 is a head of a response.
 type head2 struct {
 	status      int
@@ -129,6 +132,10 @@ func (c *conn2) answered(s *stream2, status int, header http.Header, end bool) {
 		s.told = n
 	}
 	s.bodiless = s.bodiless || bodiless("", status)
+	if !s.bodiless && s.told > 0 {
+		s.kept.expect(s.told)
+		s.data.Grow(int(min(s.told, maxExpected)))
+	}
 	if end {
 		c.end(s)
 	}
