@@ -1,5 +1,7 @@
 package dnsd
 
+//lint:file-ignore SA1019 a client that is given its connection.
+
 import (
 	"context"
 	"crypto/tls"

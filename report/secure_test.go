@@ -59,7 +59,6 @@ type view struct {
 	node, url string
 	start     time.Time
 	sum       event.PageLoad
-	wires     int
 }
 
 func (v *view) since() float64 { return v.s.now.Sub(v.start).Seconds() }

@@ -1,5 +1,7 @@
 package secure_test
 
+//lint:file-ignore SA1019 a server that is given its connection.
+
 import (
 	"bytes"
 	"context"

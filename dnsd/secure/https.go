@@ -1,5 +1,7 @@
 package secure
 
+//lint:file-ignore SA1019 net/http has no client of HTTP/2 alone on a connection that is given to it, before Go 1.27.
+
 import (
 	"bytes"
 	"context"

@@ -49,7 +49,7 @@ func FuzzTyped(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if u.Hostname() == "" || u.PortNumber() <= 0 || u.PortNumber() > 65535 {
+		if u.Hostname() == "" || u.PortNumber() == 0 {
 			t.Fatalf("typed(%q) = %q", text, u.String())
 		}
 		if target := u.Path() + u.Query(); strings.ContainsAny(target+u.Host(), " \r\n") || !strings.HasPrefix(target, "/") {

@@ -17,7 +17,6 @@ import (
 type site struct {
 	t        testing.TB
 	files    map[string]string
-	options  Options
 	requests map[string]bool
 	depth    int
 }

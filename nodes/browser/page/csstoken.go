@@ -377,14 +377,3 @@ func isNameStart(c byte) bool {
 	return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c >= 0x80
 }
 func isName(c byte) bool { return isNameStart(c) || isDigit(c) || c == '-' }
-
-// trim is tokens without white space at their ends.
-func trim(tokens []token) []token {
-	for len(tokens) > 0 && tokens[0].kind == tokSpace {
-		tokens = tokens[1:]
-	}
-	for len(tokens) > 0 && tokens[len(tokens)-1].kind == tokSpace {
-		tokens = tokens[:len(tokens)-1]
-	}
-	return tokens
-}
