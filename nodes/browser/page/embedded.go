@@ -62,6 +62,9 @@ func (s *scanner) image(t html.Token) {
 // and one that tells one side alone, which is 0.
 func small(width, height string) bool {
 	const most = 10_000 // pixels
+	if width == "" && height == "" {
+		return false
+	}
 	w, wErr := strconv.Atoi(strings.TrimSpace(width))
 	h, hErr := strconv.Atoi(strings.TrimSpace(height))
 	switch {

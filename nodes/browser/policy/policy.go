@@ -98,14 +98,27 @@ func Trustworthy(u *weburl.URL) bool {
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return true
 	}
-	addr, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return err == nil && addr.IsLoopback()
+	addr, ok := address(name)
+	return ok && addr.IsLoopback()
+}
+
+// address reads the host of a URL that is an IP address: those of version 4 end with a digit, and no name does (URL, section
+// 3.5); those of version 6 stand in brackets.
+func address(host string) (netip.Addr, bool) {
+	if host == "" {
+		return netip.Addr{}, false
+	}
+	if last := host[len(host)-1]; last != ']' && (last < '0' || last > '9') {
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return addr, err == nil
 }
 
 // isAddress says that the host of u is an IP address and no name.
 func isAddress(u *weburl.URL) bool {
-	_, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]"))
-	return err == nil
+	_, ok := address(u.Hostname())
+	return ok
 }
 
 // Site is what u's host belongs to, with its scheme (HTML, section 7.1.1: schemelessly same site, and the scheme).

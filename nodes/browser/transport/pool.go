@@ -27,6 +27,7 @@ type Transport struct {
 	resolver Resolver
 	options  Options
 	random   io.Reader
+	spare    *sync.Pool     // of pieces of bodies
 	running  sync.WaitGroup // the goroutines of connections and lookups
 
 	mu       sync.Mutex
@@ -82,7 +83,7 @@ func New(h host.Host, r Resolver, o Options) *Transport {
 		o.Roots = func() *x509.CertPool { return roots }
 	}
 	return &Transport{
-		host: h, resolver: r, options: o, random: newRandom(h.Rand()),
+		host: h, resolver: r, options: o, random: newRandom(h.Rand()), spare: &sync.Pool{New: newPiece},
 		lines: make(map[origin]*line), flights: make(map[question]*flight),
 	}
 }

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +27,10 @@ type stream2 struct {
 	told    int64 // the length that its head names; -1: none
 	headed  int   // bytes of heads so far
 	trailer http.Header
-	data    bytes.Buffer // of the body, until it is read
-	got     int64        // bytes of the body
-	ended   bool         // by the server
-	closed  bool         // reset, by either end
+	data    pieces // of the body, until it is read
+	got     int64  // bytes of the body
+	ended   bool   // by the server
+	closed  bool   // reset, by either end
 	err     error
 	unseen  bool // the server did not see the request
 
@@ -44,9 +43,6 @@ type stream2 struct {
 	raw   []byte
 	kept  kept
 }
-
-// maxExpected bounds the room that is made for a body before any of it has come, in bytes.
-const maxExpected = 64 << 10
 
 // head2 is a head of a response.
 type head2 struct {
@@ -134,7 +130,6 @@ func (c *conn2) answered(s *stream2, status int, header http.Header, end bool) {
 	s.bodiless = s.bodiless || bodiless("", status)
 	if !s.bodiless && s.told > 0 {
 		s.kept.expect(s.told)
-		s.data.Grow(int(min(s.told, maxExpected)))
 	}
 	if end {
 		c.end(s)
@@ -332,7 +327,7 @@ func (x *exchange2) open(r *Request) error {
 	}
 	s := &stream2{
 		id: c.nextID, news: make(chan struct{}, 1), told: -1, window: c.peerWindow, allowed: streamWindow,
-		bodiless: r.Method == http.MethodHead, kept: kept{limit: c.transport.options.LogBody},
+		data: pieces{spare: c.transport.spare}, bodiless: r.Method == http.MethodHead, kept: kept{limit: c.transport.options.LogBody},
 	}
 	if c.nextID += 2; c.nextID > maxStreamID-2 {
 		c.drain("its stream numbers are used up")
@@ -458,6 +453,7 @@ func (x *exchange2) release() {
 			c.late += s.allowed
 		}
 		c.consumed(nil, int64(s.data.Len()))
+		s.data.Drop()
 		delete(c.streams, s.id)
 	} else {
 		c.uses.Add(-1)
@@ -484,7 +480,7 @@ func (b *body2) Read(p []byte) (int, error) {
 	for {
 		switch {
 		case s.data.Len() > 0:
-			n, _ := s.data.Read(p) // a buffer that is not empty has no error
+			n := s.data.Read(p)
 			c.consumed(s, int64(n))
 			c.flush()
 			return n, nil
