@@ -16,6 +16,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -160,27 +162,51 @@ func TestH2Spec(t *testing.T) {
 				_, port, _ = strings.Cut(r.secure, ":")
 				args = []string{"-h", host, "-p", port, "-t", "-k"}
 			}
-			// It ends with an error where a case fails; what counts is what it says.
-			out, _ := exec.Command(program, args...).CombinedOutput()
-			score := regexp.MustCompile(`(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed`).FindSubmatch(out)
-			if score == nil {
-				t.Fatalf("no score: %s", out)
-			}
-			t.Logf("h2spec: %s", score[0])
-			failures, _, _ := bytes.Cut(out[max(0, bytes.LastIndex(out, []byte("Failures:"))):], []byte("Finished in"))
-			for _, line := range regexp.MustCompile(`(?m)^\s*× (.*)$`).FindAllSubmatch(failures, -1) {
-				name := string(line[1])
+			// What a frame means depends, in a few cases, on whether the server has answered the one before. On a busy machine
+			// h2spec may be too late for that: so what fails is tried again.
+			cases, failures := h2spec(t, program, args)
+			_, again := h2spec(t, program, args)
+			failed := 0
+			for _, name := range failures {
+				if !slices.Contains(again, name) {
+					continue
+				}
+				failed++
 				if reason, found := h2specDifferences[name]; found {
 					t.Logf("%s: %s", name, reason)
 					continue
 				}
-				t.Errorf("%s\n%s", name, failures)
+				t.Errorf("fails: %s", name)
 			}
-			if passed := string(score[2]); len(passed) < 3 || passed < "144" {
-				t.Errorf("%s of %s cases pass, want 144", passed, score[1])
+			t.Logf("h2spec: %d of %d", cases-failed, cases)
+			if cases-failed < 144 {
+				t.Errorf("%d of %d cases pass, want 144", cases-failed, cases)
 			}
 		})
 	}
+}
+
+// h2spec runs all cases and returns how many there are and the names of those that fail.
+func h2spec(t *testing.T, program string, args []string) (cases int, failures []string) {
+	t.Helper()
+	// It ends with an error where a case fails; what counts is what it says.
+	out, _ := exec.Command(program, args...).CombinedOutput()
+	score := regexp.MustCompile(`(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed`).FindSubmatch(out)
+	if score == nil {
+		t.Fatalf("no score: %s", out)
+	}
+	cases, err := strconv.Atoi(string(score[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, _ := bytes.Cut(out[max(0, bytes.LastIndex(out, []byte("Failures:"))):], []byte("Finished in"))
+	for _, line := range regexp.MustCompile(`(?m)^\s*× (.*)$`).FindAllSubmatch(list, -1) {
+		failures = append(failures, string(line[1]))
+	}
+	if string(score[3]) != "0" || string(score[4]) != strconv.Itoa(len(failures)) {
+		t.Fatalf("%s, but %d failures are listed", score[0], len(failures))
+	}
+	return cases, failures
 }
 
 // discard reads a response to its end and returns the bytes of its body.
