@@ -426,7 +426,9 @@ func (v *visit) run(ctx context.Context, r *request, read func(context.Context, 
 
 // turn has requests that go on at the same instant do so one after the other, in the order in which they were made.
 func (v *visit) turn(r *request) {
-	host.Turn(v.host, fmt.Sprintf("load %s %06d", v.trace, r.number))
+	if h, ok := v.host.(host.Turner); ok {
+		h.Turn(fmt.Sprintf("load %s %06d", v.trace, r.number))
+	}
 }
 
 // browserItself is the initiator of what no document names.
@@ -487,12 +489,13 @@ func (v *visit) there(key string) {
 // asset requests what a page needs and reads it as its destination asks. Where it does not come and there are others to
 // choose from, they are tried.
 func (v *visit) asset(ctx context.Context, d *document, ref page.Reference, r *request, key string) {
-	frame := v.newDocument(ctx, nil, d)
+	var frame *document // where it is one, and it came
 	last := v.run(ctx, r, func(ctx context.Context, last *request, resp *response) error {
 		switch last.destination {
 		case policy.Style:
 			return v.readSheet(ctx, d, key, resp)
 		case policy.Frame:
+			frame = v.newDocument(ctx, nil, d)
 			frame.at(last.url)
 			frame.loaded = func() { v.there(key) }
 			v.mu.Lock()
@@ -503,7 +506,7 @@ func (v *visit) asset(ctx context.Context, d *document, ref page.Reference, r *r
 		return resp.discard(-1)
 	})
 	switch {
-	case frame.url != nil:
+	case frame != nil:
 		if last.result.Error != nil {
 			frame.parsed() // what has come is all there is
 		}
