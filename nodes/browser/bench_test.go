@@ -12,8 +12,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +52,7 @@ const (
 	benchAssets   = 60
 	benchSize     = 20 << 10 // bytes
 	benchParallel = maxPerOrigin
+	benchTurn     = 5 // loads
 	maxPerOrigin  = 6
 )
 
@@ -122,21 +125,47 @@ func comparePageLoads(b *testing.B, proto string, handler http.Handler, paths []
 		b.Fatal(err)
 	}
 
-	var browser, plain time.Duration
-	for b.Loop() {
-		begun := time.Now()
+	load := func() {
 		got, err := ours.Do(event.WithTrace(ctx, "step/1", ""), h, "browse", args)
 		if err != nil || got.(*Result).Failed > 0 || len(got.(*Result).Requests) != len(paths)+1 {
 			b.Fatalf("%v %+v", err, got)
 		}
-		browser += time.Since(begun)
-		begun = time.Now()
+	}
+	fetch := func() {
 		if err := fetchAll(w, proto, url, paths); err != nil {
 			b.Fatal(err)
 		}
-		plain += time.Since(begun)
 	}
-	b.ReportMetric(browser.Seconds()/plain.Seconds(), "ratio")
+	var times, work []float64
+	for b.Loop() {
+		browser, browserWork := measure(load)
+		plain, plainWork := measure(fetch)
+		times = append(times, browser.Seconds()/plain.Seconds())
+		work = append(work, browserWork.Seconds()/plainWork.Seconds())
+	}
+	b.ReportMetric(median(times), "ratio")
+	b.ReportMetric(median(work), "cpu-ratio")
+}
+
+// measure takes a turn of several loads, so that each side collects its own garbage, and returns the time of one, and that of
+// the processor: for both ends, and the same on a machine that has other things to do.
+func measure(load func()) (took, worked time.Duration) {
+	before, begun := processorTime(), time.Now()
+	for range benchTurn {
+		load()
+	}
+	return time.Since(begun) / benchTurn, (processorTime() - before) / benchTurn
+}
+
+func processorTime() time.Duration {
+	var use syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &use) // it fails for bad arguments alone
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
 }
 
 // fetchAll fetches a page and then its assets with net/http, over connections of its own.
