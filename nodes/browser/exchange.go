@@ -232,7 +232,10 @@ func (r *request) ownFields(set settings) []transport.Field {
 		add("User-Agent", set.userAgent)
 	}
 	if !given("Accept") {
-		add("Accept", policy.Accept(r.destination))
+		add("Accept", r.accept())
+	}
+	if r.hints.Prefetch {
+		add("Sec-Purpose", "prefetch")
 	}
 	for _, f := range r.secFetch(set.storageAccess()).Fields() {
 		add(f.Name, f.Value)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+
+	"scenario/nodes/browser/policy"
 )
 
 // asked keeps the fields of requests, by method and address, each as the last request had it.
@@ -26,10 +28,12 @@ func (a *asked) of(next http.HandlerFunc) http.HandlerFunc {
 func TestFieldsOfRequests(t *testing.T) {
 	w := newWorld(t)
 	pages := files(map[string]string{
-		"/": `<!doctype html><link rel=icon href=/icon.png><link rel=stylesheet href=/a.css><h1>x</h1>
+		"/": `<!doctype html><link rel=icon href=/icon.png><link rel=stylesheet href=/a.css>
+			<link rel=modulepreload href=/early.js><link rel=prefetch href=/next><script type=module src=/m.js></script><h1>x</h1>
 			<img src=/dot.png width=1 height=1><img src=/hero.png width=300 height=200><img src="https://ads.example/ad.png">
-			<script type=module src=/m.js></script><img crossorigin src="https://ads.example/open.png">`,
+			<object data=/o></object><embed type=image/png src=/e.png><img crossorigin src="https://ads.example/open.png">`,
 		"/a.css": `@font-face { font-family: F; src: url(/f.woff2) } h1 { font-family: F; background: url(/b.png) }`, "/f.woff2": "f", "/m.js": "1",
+		"/early.js": "1", "/next": "x", "/o": "x", "/e.png": "x",
 		"/b.png": "x", "/dot.png": "x", "/hero.png": "x", "/icon.png": "x", "/ad.png": "x", "/open.png": "x",
 	})
 	var shop, ads asked
@@ -43,6 +47,14 @@ func TestFieldsOfRequests(t *testing.T) {
 		{"GET shop.example/b.png", "Referer", "https://shop.example/a.css"},
 		{"GET shop.example/m.js", "Origin", "https://shop.example"},
 		{"GET shop.example/m.js", "Referer", "https://shop.example/"},
+		{"GET shop.example/m.js", "Priority", "u=1"},
+		{"GET shop.example/early.js", "Priority", "u=1"},
+		{"GET shop.example/next", "Sec-Purpose", "prefetch"},
+		{"GET shop.example/next", "Accept", policy.Accept(policy.Document)},
+		{"GET shop.example/o", "Accept", policy.Accept(policy.Document)},
+		{"GET shop.example/o", "Sec-Fetch-Mode", "navigate"},
+		{"GET shop.example/o", "Sec-Fetch-Dest", "object"},
+		{"GET shop.example/e.png", "Sec-Fetch-Mode", "no-cors"},
 		{"GET shop.example/dot.png", "Priority", "i"},
 		{"GET shop.example/hero.png", "Priority", "u=2, i"},
 		{"GET shop.example/icon.png", "Priority", "u=1, i"},

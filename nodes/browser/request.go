@@ -117,6 +117,14 @@ func (r *request) namer() *weburl.URL {
 	return r.client()
 }
 
+// accept is the field Accept. What is fetched ahead may become anything, a page above all.
+func (r *request) accept() string {
+	if r.hints.Prefetch || r.hints.Document {
+		return policy.Accept(policy.Document)
+	}
+	return policy.Accept(r.destination)
+}
+
 // secFetch is what r tells of its purpose; third is what a third party can have of its cookies.
 func (r *request) secFetch(third string) policy.SecFetch {
 	s := policy.SecFetch{Mode: r.mode, Dest: r.destination, From: r.client(), Chain: r.chain, User: r.document == nil && r.mode == policy.Navigate}

@@ -381,7 +381,7 @@ func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order
 		o.destination = policy.Frame
 	}
 	switch {
-	case o.destination == policy.Frame:
+	case o.destination == policy.Frame, holdsDocument(ref):
 		o.mode = policy.Navigate
 	case ref.CrossOrigin == "use-credentials":
 		o.mode = policy.CORS
@@ -393,8 +393,8 @@ func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order
 		o.mode, o.credentials = policy.SameOrigin, policy.SameOriginOnly
 	}
 	o.hints = policy.Hints{
-		Async: ref.Async || ref.Defer || ref.Module, Late: ref.InBody && d.shown > 0,
-		Lazy: ref.Lazy, Preload: ref.Preload, Prefetch: ref.Preload && ref.Idle, Unmatched: ref.Idle && !ref.Preload, Wish: ref.FetchPriority,
+		Async: ref.Async || ref.Defer, Late: ref.InBody && d.shown > 0,
+		Lazy: ref.Lazy, Preload: ref.Preload, Prefetch: ref.Preload && ref.Idle, Unmatched: ref.Idle && !ref.Preload, Document: holdsDocument(ref), Wish: ref.FetchPriority,
 	}
 	if o.destination == policy.Image && !ref.Lazy && ref.Element == "img" {
 		const inView = 5 // as many as Chromium takes to be seen at once
@@ -404,6 +404,16 @@ func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order
 		}
 	}
 	return o
+}
+
+// holdsDocument says that an embed or object may hold a document, as Chromium has it for all but pictures: it is asked for as
+// the document of a frame is.
+func holdsDocument(ref page.Reference) bool {
+	if ref.Destination != page.DestEmbed && ref.Destination != page.DestObject {
+		return false
+	}
+	kind := strings.ToLower(strings.TrimSpace(ref.Type))
+	return !strings.HasPrefix(kind, "image/") || strings.HasPrefix(kind, "image/svg+xml")
 }
 
 // chase starts r and fetches it, and what its redirects lead to, and returns the last request.

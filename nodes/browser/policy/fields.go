@@ -71,12 +71,13 @@ func (s SecFetch) site() string {
 
 // Hints is what a page says of a resource beside its destination.
 type Hints struct {
-	Async     bool // async, defer or module: it is run when it is there, or at the end
+	Async     bool // async or defer: it is run when it is there, or at the end
 	Late      bool // after the first image, in the body
 	InView    bool // an image among the first ones that are not small, likely to be seen at once
 	Lazy      bool // loading=lazy
 	Preload   bool
 	Prefetch  bool
+	Document  bool   // an embed or object that may be a document
 	Unmatched bool   // a style sheet for another medium
 	Wish      string // the attribute fetchpriority: high, low
 }
@@ -97,6 +98,9 @@ func Urgency(d Destination, h Hints) int {
 func urgency(d Destination, h Hints) int {
 	if h.Prefetch {
 		return 4
+	}
+	if h.Document {
+		return 0
 	}
 	switch d {
 	case Document, Frame:
@@ -138,7 +142,7 @@ func urgency(d Destination, h Hints) int {
 // Incremental says that a part of the body is of use already (RFC 9218, section 4.2).
 func Incremental(d Destination) bool {
 	switch d {
-	case Document, Frame, Image, Icon, Audio, Video, Fetch:
+	case Document, Frame, Embed, Object, Image, Icon, Audio, Video, Fetch:
 		return true
 	}
 	return false

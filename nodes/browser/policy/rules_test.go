@@ -371,8 +371,8 @@ func TestUrgency(t *testing.T) {
 		h Hints
 	}
 	order := []of{
-		{Document, Hints{}}, {Style, Hints{}}, {Script, Hints{}}, {Script, Hints{Late: true}}, {Image, Hints{InView: true}},
-		{Image, Hints{}}, {Script, Hints{Async: true}}, {Image, Hints{Lazy: true}}, {Style, Hints{Unmatched: true}}, {Script, Hints{Prefetch: true}},
+		{Document, Hints{}}, {Object, Hints{Document: true}}, {Style, Hints{}}, {Icon, Hints{}}, {Script, Hints{}}, {Script, Hints{Late: true}}, {Image, Hints{InView: true}},
+		{Image, Hints{}}, {Embed, Hints{}}, {Script, Hints{Async: true}}, {Image, Hints{Lazy: true}}, {Style, Hints{Unmatched: true}}, {Script, Hints{Prefetch: true}},
 	}
 	if !slices.IsSortedFunc(order, func(a, b of) int { return Urgency(a.d, a.h) - Urgency(b.d, b.h) }) {
 		t.Error("the order is another one")
