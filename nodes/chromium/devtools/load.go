@@ -96,7 +96,6 @@ func NewLoad(session *Session, main cdp.FrameID, start time.Time, options Option
 // exchange is one request and what came of it; each redirect has one of its own.
 type exchange struct {
 	sent     *network.EventRequestWillBeSent
-	urged    []urged                                  // changes of its priority
 	question *network.EventRequestWillBeSentExtraInfo // nil: nothing went over the wire, or it is not told
 	answer   *network.EventResponseReceivedExtraInfo
 	response *network.Response // nil: none
@@ -113,23 +112,6 @@ type exchange struct {
 	extras   bool // extra is known
 }
 
-// urged is a change of a request's priority.
-type urged struct {
-	at float64
-	to network.ResourcePriority
-}
-
-// priority is that which the request had when it was sent.
-func (x *exchange) priority() network.ResourcePriority {
-	p := x.sent.Request.InitialPriority
-	for _, u := range x.urged {
-		if x.response != nil && x.response.Timing != nil && u.at <= x.response.Timing.RequestTime+max(x.response.Timing.SendStart, 0)/1e3 {
-			p = u.to
-		}
-	}
-	return p
-}
-
 func (x *exchange) ended() bool { return x.end > 0 }
 
 // Take notes an event, of the types of package cdproto; others are passed over.
@@ -144,10 +126,6 @@ func (l *Load) Take(ev any) {
 		l.extras(e.RequestID).add(e, nil)
 	case *network.EventResponseReceivedExtraInfo:
 		l.extras(e.RequestID).add(nil, e)
-	case *network.EventResourceChangedPriority:
-		if x := l.current(e.RequestID); x != nil && len(x.urged) < maxHops {
-			x.urged = append(x.urged, urged{e.Timestamp.Float64(), e.NewPriority})
-		}
 	case *network.EventRequestServedFromCache:
 		if x := l.current(e.RequestID); x != nil {
 			x.cached = true

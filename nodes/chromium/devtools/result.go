@@ -86,8 +86,15 @@ func (t *telling) destination(x *exchange) string {
 	if i := x.sent.Initiator; i != nil && i.Type == network.InitiatorTypePreflight {
 		return destPreflight
 	}
+	said := t.load.said(x, "Sec-Fetch-Dest")
 	switch x.sent.Type {
-	case network.ResourceTypeDocument:
+	case network.ResourceTypeDocument, network.ResourceTypeImage:
+		if said == "embed" || said == "object" || said == "frame" {
+			return said
+		}
+		if x.sent.Type == network.ResourceTypeImage {
+			return "image"
+		}
 		if x.sent.FrameID != t.load.main {
 			return destFrame
 		}
@@ -100,16 +107,19 @@ func (t *telling) destination(x *exchange) string {
 		return destFetch
 	case network.ResourceTypeCSPViolationReport:
 		return "report"
-	case network.ResourceTypeImage, network.ResourceTypeFont, network.ResourceTypeScript, network.ResourceTypeManifest,
+	case network.ResourceTypeFont, network.ResourceTypeScript, network.ResourceTypeManifest,
 		network.ResourceTypePing, network.ResourceTypePreflight, network.ResourceTypeWebSocket:
 		return strings.ToLower(string(x.sent.Type))
 	case network.ResourceTypeMedia:
-		if said := t.load.said(x, "Sec-Fetch-Dest"); said == "audio" || said == "video" {
+		if said == "audio" || said == "video" {
 			return said
 		}
 		return "video"
 	}
-	if path, _, _ := strings.Cut(x.sent.Request.URL, "?"); strings.HasSuffix(path, "/favicon.ico") {
+	if t.load.said(x, "Sec-Purpose") == "prefetch" {
+		return destFetch
+	}
+	if path, _, _ := strings.Cut(x.sent.Request.URL, "?"); strings.HasSuffix(path, "/favicon.ico") || strings.HasPrefix(t.load.said(x, "Accept"), "image/") {
 		return destIcon
 	}
 	return "other"
@@ -132,7 +142,7 @@ func (t *telling) fetch(x *exchange) *Fetch {
 		URL: bounded(x.sent.Request.URL), Method: bounded(x.sent.Request.Method), Destination: t.destination(x), Initiator: initiator(x),
 		From: "network", Remote: x.remote(), ThirdParty: t.thirdParty(x), Cookies: []string{},
 		Size: max(x.size, 0), Decoded: x.decoded, Start: l.since(x.sent.Timestamp.Float64()),
-		Priority: urgency(x.priority()), Redirect: bounded(x.next),
+		Priority: urgency(x.sent.Request.InitialPriority), Redirect: bounded(x.next),
 	}
 	if x.end > 0 {
 		f.Duration = micro(max(x.end-x.sent.Timestamp.Float64(), 0))
@@ -257,7 +267,8 @@ func initiator(x *exchange) string {
 	return ""
 }
 
-// urgency is a priority of Chromium's as RFC 9218 counts.
+// urgency is a priority of Chromium's as RFC 9218 counts: that which a request begins with. Chromium
+// may raise it while the request waits, when it has seen that the answer is shown at the top of the page: its field Priority tells.
 func urgency(p network.ResourcePriority) int {
 	switch p {
 	case network.ResourcePriorityVeryHigh:
