@@ -75,20 +75,14 @@ func TestDeepDocuments(t *testing.T) {
 	}
 }
 
-func TestOutline(t *testing.T) {
-	tree := parsed(t, `<html lang=de><h1>One <em>two</em></h1><h3>three</h3><div hidden><h2>no</h2></div><a href=" /a ">A <b>link</b></a><a href=b><img alt=picture></a><a name=c>no</a><a href=d target=_blank aria-label=icon></a>`)
-	if diff := cmp.Diff([]Heading{{1, "One two"}, {3, "three"}}, Headings(tree)); diff != "" {
-		t.Errorf("headings (-want +got):\n%s", diff)
-	}
+func TestLinks(t *testing.T) {
+	tree := parsed(t, `<div hidden><a href=no>no</a></div><a href=" /a ">A <b>link</b></a><a href=b><img alt=picture></a><a name=c>no</a><a href=d target=_blank aria-label=icon></a>`)
 	var links []string
 	for _, l := range Links(tree) {
 		links = append(links, l.Text+" "+l.Address)
 	}
 	if diff := cmp.Diff([]string{"A link /a", "picture b", "icon d"}, links); diff != "" {
 		t.Errorf("links (-want +got):\n%s", diff)
-	}
-	if Lang(tree) != "de" {
-		t.Errorf("language %q", Lang(tree))
 	}
 	for text, want := range map[string]string{"a link": "/a", "LINK": "/a", "a[href=b]": "b", "a b": "/a"} {
 		if l, err := FindLink(tree, text); err != nil || l.Address != want {
@@ -122,7 +116,6 @@ func FuzzRender(f *testing.F) {
 			t.Errorf("tree of %d bytes", n)
 		}
 		Links(c.Tree)
-		Headings(c.Tree)
 		Forms(c.Tree)
 	})
 }

@@ -88,41 +88,8 @@ func Title(root *html.Node) string {
 	return ""
 }
 
-// Lang is the language that the root element names; empty: none.
-func Lang(root *html.Node) string {
-	for n := range root.ChildNodes() {
-		if n.Type == html.ElementNode {
-			lang, _ := nodeAttribute(n, "lang")
-			return strings.TrimSpace(lang)
-		}
-	}
-	return ""
-}
-
-// Bounds of what is listed of a page.
-const (
-	maxHeadings = 1000
-	maxLinks    = 5000
-)
-
-// Heading is a heading of the document's outline.
-type Heading struct {
-	Level int // 1 to 6
-	Text  string
-}
-
-// Headings is the headings that a person sees, in document order.
-func Headings(root *html.Node) []Heading {
-	var list []Heading
-	visible(root, func(n *html.Node) bool {
-		switch n.DataAtom {
-		case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
-			list = append(list, Heading{int(n.Data[1] - '0'), clip(collapse(content(n)), maxShown)})
-		}
-		return len(list) < maxHeadings
-	})
-	return list
-}
+// maxLinks bounds how many links are listed of a page.
+const maxLinks = 5000
 
 // Link is a link that a person can follow.
 type Link struct {
