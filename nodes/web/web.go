@@ -1,5 +1,6 @@
-// Package web is the role of an HTTP/1 server: sites and pages, cookies, answers that are late or wrong on purpose, and a
-// log that shows every request and response as it went over the wire.
+// Package web is the role of a web server over HTTP/1.1 and HTTP/2, with and without TLS: sites and pages, cookies, logins and
+// comments, answers that are late or wrong on purpose, and a log that shows requests and responses as they went over the
+// wire.
 package web
 
 import (
