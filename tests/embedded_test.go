@@ -71,6 +71,7 @@ func TestVirtualTimeRepeats(t *testing.T) {
 	for _, file := range []string{"browse.yaml", "cache.yaml", "range.yaml", "bad-servers.yaml"} {
 		t.Run(file, func(t *testing.T) { repeats(t, file) })
 	}
+	t.Run("loads side by side", func(t *testing.T) { repeats(t, testdata(t, "twoloads.yaml")) })
 }
 
 func repeats(t *testing.T, file string) {

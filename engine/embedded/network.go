@@ -59,7 +59,7 @@ func (e *Engine) build(plan *topology.Plan, out engine.Output, instant *ordered)
 	if e.options.Virtual {
 		beat := e.options.Beat
 		b.virtual = soft.NewVirtualTime(func() {
-			instant.flush()
+			instant.passed(time.Now())
 			if beat != nil {
 				beat()
 			}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 
 	"scenario/engine"
 	"scenario/event"
@@ -26,6 +27,16 @@ func (o *ordered) Record(r event.Record) {
 		o.pass()
 	}
 	o.held = append(o.held, r)
+}
+
+// passed hands on what was told before now. What has been told now stays: a timer of a role may end with the very instant in
+// which the network does something, and then they come about in any order.
+func (o *ordered) passed(now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.held) > 0 && o.held[0].Time.Before(now) {
+		o.pass()
+	}
 }
 
 // flush hands on what is held: the instant is over.
