@@ -129,18 +129,26 @@ func (l *Lease) Raw() Raw { return l.exchange.raw() }
 // the stream reset. Every lease is released once, after the events about its exchange were told.
 func (l *Lease) Release() { l.released.Do(l.exchange.release) }
 
-// kept is the beginning of a body on the wire.
+// kept is a response as it came: its head, and the beginning of its body. Responses share the memory for it, one after the
+// other.
 type kept struct {
-	limit int
-	body  []byte
+	spare *sync.Pool // of *views; nil: there are none to share
+	limit int        // bytes of the body
 	total int64
+	views
 }
 
-// expect makes room for a body of so many bytes; -1: nobody knows how many.
-func (k *kept) expect(n int64) {
-	if n > 0 {
-		k.body = make([]byte, 0, min(n, int64(k.limit), readBuffer))
+// views are bytes that Raw shows.
+type views struct{ head, body []byte }
+
+func newViews() any { return new(views) }
+
+func newKept(spare *sync.Pool, limit int) kept {
+	k := kept{spare: spare, limit: limit}
+	if spare != nil {
+		k.views = *spare.Get().(*views)
 	}
+	return k
 }
 
 func (k *kept) record(p []byte) {
@@ -148,6 +156,17 @@ func (k *kept) record(p []byte) {
 	if room := k.limit - len(k.body); room > 0 && len(p) > 0 {
 		k.body = append(k.body, p[:min(len(p), room)]...)
 	}
+}
+
+func (k *kept) raw() Raw { return Raw{Head: k.head, Body: k.body, Total: k.total} }
+
+// release gives the memory back, where it is no more than usual.
+func (k *kept) release() {
+	const most = 64 << 10 // bytes
+	if v := k.views; k.spare != nil && cap(v.head)+cap(v.body) <= most {
+		k.spare.Put(&views{v.head[:0], v.body[:0]})
+	}
+	k.views = views{}
 }
 
 // early is the error of a body that ended before it was whole; want is -1 where its length was not told.

@@ -74,7 +74,7 @@ func (c *conn1) close(by, reason string) {
 }
 
 func (t *Transport) lease1(p *Place, c *conn1) *Lease {
-	x := &exchange1{conn: c, url: p.url, reused: c.uses.Load() > 0, kept: kept{limit: t.options.LogBody}}
+	x := &exchange1{conn: c, url: p.url, reused: c.uses.Load() > 0, kept: newKept(t.views, t.options.LogBody)}
 	l := c.lease(p, "HTTP/1.1", x)
 	l.Reused = x.reused
 	return l
@@ -89,7 +89,6 @@ type exchange1 struct {
 	ctx        context.Context // of the request, from when it is sent
 	interrupts func() bool     // stops what interrupts the connection when ctx ends
 	firstByte  time.Time       // of the response; zero: none came
-	head       []byte
 	kept       kept
 	close      bool  // the connection ends with the response
 	whole      bool  // the response was read to its end
@@ -99,7 +98,7 @@ type exchange1 struct {
 
 func (x *exchange1) first() time.Time { return x.firstByte }
 
-func (x *exchange1) raw() Raw { return Raw{Head: x.head, Body: x.kept.body, Total: x.kept.total} }
+func (x *exchange1) raw() Raw { return x.kept.raw() }
 
 func (x *exchange1) stale(error) bool {
 	return x.reused && x.firstByte.IsZero() && x.ctx != nil && x.ctx.Err() == nil
@@ -142,7 +141,7 @@ func (x *exchange1) fail(phase string, err error) error {
 
 // read reads the response up to its body, through interim ones.
 func (x *exchange1) read(r *Request) (*Response, error) {
-	in := headReader{from: x.conn.in, raw: &x.head}
+	in := headReader{from: x.conn.in, raw: &x.kept.head}
 	for interim := 0; ; interim++ {
 		h, err := in.read()
 		switch {
@@ -167,7 +166,6 @@ func (x *exchange1) response(r *Request, h head1) (*Response, error) {
 		return nil, err
 	}
 	x.close = frame.close
-	x.kept.expect(frame.length)
 	resp := &Response{
 		Status: h.status, Proto: h.proto, Header: h.header, Trailer: make(http.Header), First: x.firstByte,
 		Length: frame.told, ConnectionClose: frame.close,
@@ -182,6 +180,7 @@ func (x *exchange1) response(r *Request, h head1) (*Response, error) {
 // release closes the connection or has it take another request.
 func (x *exchange1) release() {
 	c := x.conn
+	x.kept.release()
 	if x.interrupts == nil { // nothing was sent
 		c.transport.put(c)
 		return

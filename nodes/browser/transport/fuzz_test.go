@@ -37,8 +37,8 @@ func FuzzResponse(f *testing.F) {
 		if err == io.EOF && body.whole {
 			err = nil
 		}
-		if len(x.kept.body) > 10 || len(x.head) > len(text) {
-			t.Errorf("%d bytes of body and %d of head are kept", len(x.kept.body), len(x.head))
+		if len(x.kept.body) > 10 || len(x.kept.head) > len(text) {
+			t.Errorf("%d bytes of body and %d of head are kept", len(x.kept.body), len(x.kept.head))
 		}
 		if err != nil || resp.Proto == "HTTP/0.9" || resp.Proto == "HTTP/2.0" {
 			return

@@ -60,7 +60,7 @@ func TestHostileResponses(t *testing.T) {
 				if got.lease.Stale(got.err) {
 					t.Error("it would be sent again")
 				}
-				if raw := got.lease.Raw(); len(raw.Head) > maxHead+readBuffer || len(raw.Body) > 10 {
+				if raw := got.raw; len(raw.Head) > maxHead+readBuffer || len(raw.Body) > 10 {
 					t.Errorf("%d bytes of its head and %d of its body are kept", len(raw.Head), len(raw.Body))
 				}
 			})
@@ -77,7 +77,7 @@ func TestChunksWin(t *testing.T) {
 		if got.resp.Trailer.Get("Sum") != "1" || !got.resp.ConnectionClose || got.resp.Length != -1 {
 			t.Errorf("%+v", got.resp)
 		}
-		if raw := got.lease.Raw(); string(raw.Body) != "3;a=\"b\"\r\nabc\r\n0\r\nSum: 1\r\n\r\n" || raw.Total != int64(len(raw.Body)) {
+		if raw := got.raw; string(raw.Body) != "3;a=\"b\"\r\nabc\r\n0\r\nSum: 1\r\n\r\n" || raw.Total != int64(len(raw.Body)) {
 			t.Errorf("raw %q of %d", raw.Body, raw.Total)
 		}
 	})

@@ -27,7 +27,8 @@ type Transport struct {
 	resolver Resolver
 	options  Options
 	random   io.Reader
-	spare    *sync.Pool     // of pieces of bodies
+	spare    *sync.Pool // of pieces of bodies
+	views    *sync.Pool
 	running  sync.WaitGroup // the goroutines of connections and lookups
 
 	mu       sync.Mutex
@@ -83,7 +84,7 @@ func New(h host.Host, r Resolver, o Options) *Transport {
 		o.Roots = func() *x509.CertPool { return roots }
 	}
 	return &Transport{
-		host: h, resolver: r, options: o, random: newRandom(h.Rand()), spare: &sync.Pool{New: newPiece},
+		host: h, resolver: r, options: o, random: newRandom(h.Rand()), spare: &sync.Pool{New: newPiece}, views: &sync.Pool{New: newViews},
 		lines: make(map[origin]*line), flights: make(map[question]*flight),
 	}
 }

@@ -40,7 +40,6 @@ type stream2 struct {
 	bodiless   bool
 
 	first time.Time
-	raw   []byte
 	kept  kept
 }
 
@@ -80,7 +79,7 @@ func (c *conn2) handleHead(f *http2.MetaHeadersFrame) error {
 		c.reset(s, http2.ErrCodeCancel, errHeadTooLong)
 		return nil
 	}
-	s.raw = append(s.raw, h2frames.Text(f.Fields)...)
+	s.kept.head = append(s.kept.head, h2frames.Text(f.Fields)...)
 	header := make(http.Header, len(f.Fields))
 	for _, field := range f.RegularFields() {
 		key := textproto.CanonicalMIMEHeaderKey(field.Name)
@@ -128,9 +127,6 @@ func (c *conn2) answered(s *stream2, status int, header http.Header, end bool) {
 		s.told = n
 	}
 	s.bodiless = s.bodiless || bodiless("", status)
-	if !s.bodiless && s.told > 0 {
-		s.kept.expect(s.told)
-	}
 	if end {
 		c.end(s)
 	}
@@ -269,8 +265,7 @@ func (x *exchange2) raw() Raw {
 	}
 	x.conn.mu.Lock()
 	defer x.conn.mu.Unlock()
-	s := x.stream
-	return Raw{Head: s.raw, Body: s.kept.body, Total: s.kept.total}
+	return x.stream.kept.raw()
 }
 
 func (x *exchange2) stale(error) bool {
@@ -327,7 +322,7 @@ func (x *exchange2) open(r *Request) error {
 	}
 	s := &stream2{
 		id: c.nextID, news: make(chan struct{}, 1), told: -1, window: c.peerWindow, allowed: streamWindow,
-		data: pieces{spare: c.transport.spare}, bodiless: r.Method == http.MethodHead, kept: kept{limit: c.transport.options.LogBody},
+		data: pieces{spare: c.transport.spare}, bodiless: r.Method == http.MethodHead, kept: newKept(c.transport.views, c.transport.options.LogBody),
 	}
 	if c.nextID += 2; c.nextID > maxStreamID-2 {
 		c.drain("its stream numbers are used up")
@@ -454,6 +449,7 @@ func (x *exchange2) release() {
 		}
 		c.consumed(nil, int64(s.data.Len()))
 		s.data.Drop()
+		s.kept.release()
 		delete(c.streams, s.id)
 	} else {
 		c.uses.Add(-1)

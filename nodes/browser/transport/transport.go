@@ -79,7 +79,7 @@ type Response struct {
 	ConnectionClose          bool // the connection ends with the response
 }
 
-// Raw is what came of a response, as far as it did.
+// Raw is what came of a response, as far as it did. It is there until the lease is released.
 type Raw struct {
 	Head  []byte // of the response and of interim ones before it; of HTTP/2 its fields, a line each
 	Body  []byte // the first bytes of the body on the wire, with the framing of chunks

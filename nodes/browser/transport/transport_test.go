@@ -45,7 +45,7 @@ func TestPlain(t *testing.T) {
 		if !second.lease.Reused || first.lease.Reused || second.lease.ID != first.lease.ID || second.place.Opened != 0 {
 			t.Errorf("second: %+v", second.lease)
 		}
-		raw := first.lease.Raw()
+		raw := first.raw
 		if !strings.HasPrefix(string(raw.Head), "HTTP/1.1 200 OK\r\n") || string(raw.Body) != "GET /" || raw.Total != 18 {
 			t.Errorf("raw %q %q %d", raw.Head, raw.Body, raw.Total)
 		}
@@ -143,7 +143,7 @@ func TestHTTP2Shared(t *testing.T) {
 				if got.resp.HeaderBytes == 0 || got.resp.HeaderPlain <= got.resp.HeaderBytes || got.head.Stream != got.resp.Stream || got.head.Bytes >= got.head.Plain {
 					t.Errorf("response head %d of %d bytes, request %+v", got.resp.HeaderBytes, got.resp.HeaderPlain, got.head)
 				}
-				if raw := got.lease.Raw(); !strings.HasPrefix(string(raw.Head), ":status: 200\r\n") || string(raw.Body) != got.body {
+				if raw := got.raw; !strings.HasPrefix(string(raw.Head), ":status: 200\r\n") || string(raw.Body) != got.body {
 					t.Errorf("raw %q %q", raw.Head, raw.Body)
 				}
 			})

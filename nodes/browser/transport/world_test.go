@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -189,6 +190,7 @@ func address(t testing.TB, text string) *weburl.URL {
 // result is what a request came to.
 type result struct {
 	lease *Lease
+	raw   Raw
 	place *Place
 	resp  *Response
 	head  Head
@@ -206,7 +208,11 @@ func fetch(ctx context.Context, t testing.TB, tr *Transport, p *Place, r Request
 	if got.lease, got.err = tr.Acquire(ctx, p); got.err != nil {
 		return got
 	}
-	defer got.lease.Release()
+	defer func() {
+		raw := got.lease.Raw()
+		got.raw = Raw{bytes.Clone(raw.Head), bytes.Clone(raw.Body), raw.Total}
+		got.lease.Release()
+	}()
 	if r.Method == "" {
 		r.Method = "GET"
 	}
