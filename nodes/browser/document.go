@@ -39,6 +39,7 @@ type document struct {
 	site      string      // that it belongs to; empty: not known yet
 	referrers policy.ReferrerPolicy
 	upgrades  bool       // it asks for https for all that it names
+	unscanned bool       // since it has a policy of its own, Chromium does not look ahead in it for what it needs
 	tree      *html.Node // nil: not HTML, or not read
 	standards bool       // it begins with the doctype of HTML
 	shown     int        // images so far
@@ -217,6 +218,7 @@ func (f *finder) Meta(m page.Meta) {
 		f.referrers = policy.ReferrerPolicyMeta(m.Referrer)
 	}
 	f.upgrades = f.upgrades || m.Upgrade
+	f.unscanned = f.unscanned || m.Policy != ""
 	if m.Refresh != nil && f.refresh == nil {
 		f.refresh = m.Refresh
 	}

@@ -104,3 +104,29 @@ func TestFieldsOfForms(t *testing.T) {
 		}
 	}
 }
+
+// R16: where a page goes by itself no person has done anything; a player asks for a range; a page with a policy of its own is not looked
+// through ahead.
+func TestFieldsWithoutAPerson(t *testing.T) {
+	w := newWorld(t)
+	var shop asked
+	w.site("shop.example", shop.of(files(map[string]string{
+		"/": `<!doctype html><link rel=icon href=data:,><meta http-equiv=refresh content="0; url=/next">`,
+		"/next": `<!doctype html><link rel=icon href=data:,><meta http-equiv=Content-Security-Policy content="img-src *"><body>
+			<img src=/a.png><script src=/b.js></script><video src=/c.webm></video>`, "/a.png": "x", "/b.js": "1", "/c.webm": "x",
+	})))
+	w.run(`{}`, func(b *running) { b.browse("https://shop.example/") })
+	for _, c := range []struct{ request, field, want string }{
+		{"GET shop.example/", "Sec-Fetch-User", "?1"},
+		{"GET shop.example/next", "Sec-Fetch-User", ""},
+		{"GET shop.example/next", "Sec-Fetch-Site", "same-origin"},
+		{"GET shop.example/a.png", "Priority", "i"},
+		{"GET shop.example/b.js", "Priority", "u=1"},
+		{"GET shop.example/c.webm", "Range", "bytes=0-"},
+		{"GET shop.example/c.webm", "Accept-Encoding", "identity"},
+	} {
+		if got := shop.fields[c.request].Get(c.field); shop.fields[c.request] == nil || got != c.want {
+			t.Errorf("%s: %s: %q, want %q", c.request, c.field, got, c.want)
+		}
+	}
+}

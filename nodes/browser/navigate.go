@@ -112,7 +112,7 @@ func (s *session) browse(ctx context.Context, a BrowseArgs) (*Result, error) {
 	if a.Reload != noReload && t != nil && t.page.url.Bare() == u.Bare() {
 		n = t.navigation // as it was opened: by whom, and with what
 	}
-	n.url, n.hard, n.cacheMode = u, a.Reload == hardReload, cache.Default
+	n.url, n.hard, n.cacheMode, n.unasked = u, a.Reload == hardReload, cache.Default, false
 	switch a.Reload {
 	case softReload:
 		n.cacheMode = cache.NoCache

@@ -43,6 +43,7 @@ type order struct {
 	quirks      bool   // the page has no doctype
 	srcset      bool   // an image of which there are several
 	form        bool   // a form is submitted
+	unasked     bool   // the page before goes there by itself: no person has done anything
 	upgrades    bool   // the page of from asks for https
 	optional    bool   // nobody named it, so it may be missing
 	background  bool   // whoever asked has an answer already
@@ -127,7 +128,7 @@ func (r *request) accept() string {
 
 // secFetch is what r tells of its purpose; third is what a third party can have of its cookies.
 func (r *request) secFetch(third string) policy.SecFetch {
-	s := policy.SecFetch{Mode: r.mode, Dest: r.destination, From: r.client(), Chain: r.chain, User: r.document == nil && r.mode == policy.Navigate}
+	s := policy.SecFetch{Mode: r.mode, Dest: r.destination, From: r.client(), Chain: r.chain, User: r.document == nil && r.mode == policy.Navigate && !r.unasked}
 	if r.result.ThirdParty && r.credentials == policy.IncludeCredentials {
 		s.Storage = third
 	}

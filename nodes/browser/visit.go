@@ -107,6 +107,7 @@ type navigation struct {
 	form      bool
 	hard      bool // what belongs to the page is loaded anew as well
 	again     bool // it was open before
+	unasked   bool // the page before goes there by itself
 }
 
 // begin starts a visit that may take so long; the caller ends it with end and cancel.
@@ -175,7 +176,7 @@ func (v *visit) open(ctx context.Context, n navigation) *Result {
 		if next == nil {
 			break
 		}
-		n = navigation{url: next, method: http.MethodGet, from: d, referrers: d.referrers, cacheMode: cache.Default}
+		n = navigation{url: next, method: http.MethodGet, from: d, referrers: d.referrers, cacheMode: cache.Default, unasked: true}
 		v.mu.Lock()
 		v.page, v.seen, v.result.Milestones = nil, make(map[string]*resource), Milestones{}
 		v.result.Redirects++
@@ -254,7 +255,7 @@ func (v *visit) show(d *document) {
 func (v *visit) navigate(ctx context.Context, n navigation, d *document) {
 	o := order{
 		destination: policy.Document, mode: policy.Navigate, credentials: policy.IncludeCredentials, cacheMode: n.cacheMode,
-		redirects: redirectFollow, referrers: n.referrers, form: n.form,
+		redirects: redirectFollow, referrers: n.referrers, form: n.form, unasked: n.unasked,
 	}
 	if n.from != nil && n.from.url != nil {
 		o.from, o.upgrades, o.initiator = n.from.url, n.from.wantsHTTPS(), n.from.url.Bare()
@@ -336,6 +337,9 @@ func (v *visit) want(ctx context.Context, d *document, ref page.Reference, base,
 	o := v.orderOf(d, ref, from)
 	begin := func() {
 		r := v.request(u, o)
+		if o.destination == policy.Audio || o.destination == policy.Video {
+			r.fields = []policy.Field{{Name: "Range", Value: "bytes=0-"}} // so that the server says whether it has ranges: a player jumps
+		}
 		ctx := event.Begin(ctx, v.log, event.HTMLAsset{
 			Page: d.url.Bare(), URL: r.result.URL, Destination: r.result.Destination, Initiator: r.result.Initiator,
 			ThirdParty: r.result.ThirdParty, PageBytes: d.received.Load(), Complete: d.complete.Load(),
@@ -393,13 +397,13 @@ func (v *visit) orderOf(d *document, ref page.Reference, from *weburl.URL) order
 		o.mode, o.credentials = policy.SameOrigin, policy.SameOriginOnly
 	}
 	o.hints = policy.Hints{
-		Async: ref.Async || ref.Defer, Late: ref.InBody && d.shown > 0,
+		Async: ref.Async || ref.Defer, Late: ref.InBody && d.shown > 0 && !d.unscanned,
 		Lazy: ref.Lazy, Preload: ref.Preload, Prefetch: ref.Preload && ref.Idle, Unmatched: ref.Idle && !ref.Preload, Document: holdsDocument(ref), Wish: ref.FetchPriority,
 	}
 	if o.destination == policy.Image && !ref.Lazy && ref.Element == "img" {
 		const inView = 5 // as many as Chromium takes to be seen at once
 		d.shown++
-		if o.hints.InView = !ref.Small && d.large < inView; o.hints.InView {
+		if o.hints.InView = !ref.Small && !d.unscanned && d.large < inView; o.hints.InView {
 			d.large++
 		}
 	}
