@@ -2,6 +2,7 @@ package browser
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -68,9 +69,14 @@ func BenchmarkPageLoad(b *testing.B) {
 		fmt.Fprintf(&page, "<p>Picture %d <img src=%s></p>", i, paths[i])
 	}
 	asset := bytes.Repeat([]byte("0123456789abcdef"), benchSize/16)
+	var zipped bytes.Buffer
+	zip := gzip.NewWriter(&zipped)
+	zip.Write([]byte(page.String()))
+	zip.Close()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
-			writePage(w, page.String())
+			w.Header().Set("Content-Encoding", "gzip")
+			writePage(w, zipped.String())
 			return
 		}
 		w.Header().Set("Content-Type", "image/png")
@@ -94,7 +100,13 @@ func comparePageLoads(b *testing.B, proto string, handler http.Handler, paths []
 	if err != nil {
 		b.Fatal(err)
 	}
-	server := &http.Server{Handler: handler, TLSConfig: w.tlsOf("shop.example")}
+	var asked http.Header // what the browser's requests for assets say
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == paths[0] && asked == nil {
+			asked = r.Header.Clone()
+		}
+		handler.ServeHTTP(w, r)
+	}), TLSConfig: w.tlsOf("shop.example")}
 	url := "http://shop.example:" + portOf(l)
 	var ended sync.WaitGroup
 	ended.Go(func() {
@@ -131,8 +143,11 @@ func comparePageLoads(b *testing.B, proto string, handler http.Handler, paths []
 			b.Fatalf("%v %+v", err, got)
 		}
 	}
+	load()
+	asked.Del("Accept-Encoding") // net/http decodes what it has asked for itself
+	asked.Del("Connection")
 	fetch := func() {
-		if err := fetchAll(w, proto, url, paths); err != nil {
+		if err := fetchAll(w, proto, url, paths, asked); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -168,8 +183,8 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// fetchAll fetches a page and then its assets with net/http, over connections of its own.
-func fetchAll(w *world, proto, url string, paths []string) error {
+// fetchAll fetches a page and then its assets with net/http, over connections of its own, by requests that say the same.
+func fetchAll(w *world, proto, url string, paths []string, fields http.Header) error {
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: w.Host.Authorities}, MaxConnsPerHost: benchParallel, MaxIdleConnsPerHost: benchParallel,
 		ForceAttemptHTTP2: proto == "http2",
@@ -184,7 +199,12 @@ func fetchAll(w *world, proto, url string, paths []string) error {
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	get := func(path string) error {
-		resp, err := client.Get(url + path)
+		request, err := http.NewRequest(http.MethodGet, url+path, nil)
+		if err != nil {
+			return err
+		}
+		request.Header = fields
+		resp, err := client.Do(request)
 		if err != nil {
 			return err
 		}
