@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // file is a cache as it is kept between visits.
@@ -39,7 +40,7 @@ type piece struct {
 	Bytes []byte `json:"bytes,omitempty"`
 }
 
-// Marshal writes the cache as JSON text. Its size is bounded by the cache's [Limits], by a third more for contents that
+// Marshal writes the cache as JSON text, a line for each response. Its size is bounded by the cache's [Limits], by a third more for contents that
 // are not text, and six times as much for text that JSON escapes.
 func (c *Cache) Marshal() ([]byte, error) {
 	c.mu.Lock()
@@ -49,34 +50,46 @@ func (c *Cache) Marshal() ([]byte, error) {
 		all = append(all, variants...)
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(b.used, a.used) })
-	f := file{Responses: []record{}}
-	for _, e := range all {
-		r := record{
-			Partition: e.key.partition, URL: e.key.url, Vary: e.vary, Head: e.head, Status: e.status, Header: e.header,
-			Sent: e.sent, Received: e.received, Invalid: e.invalid, Total: e.total,
-		}
-		for _, p := range e.parts {
-			if text(p.data) {
-				r.Parts = append(r.Parts, piece{Start: p.start, Text: string(p.data)})
-			} else {
-				r.Parts = append(r.Parts, piece{Start: p.start, Bytes: p.data})
-			}
-		}
-		f.Responses = append(f.Responses, r)
-	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", " ")
-	if err := encoder.Encode(f); err != nil {
-		return nil, fmt.Errorf("cache file: %w", err)
+	b.WriteString("{\"responses\":[\n")
+	for i, e := range all {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := encoder.Encode(e.record()); err != nil {
+			return nil, fmt.Errorf("cache file: %w", err)
+		}
 	}
+	b.WriteString("]}\n")
 	return b.Bytes(), nil
+}
+
+// record is e as a file has it.
+func (e *entry) record() record {
+	r := record{
+		Partition: e.key.partition, URL: e.key.url, Vary: e.vary, Head: e.head, Status: e.status, Header: e.header,
+		Sent: e.sent, Received: e.received, Invalid: e.invalid, Total: e.total,
+	}
+	for _, p := range e.parts {
+		if text(p.data) {
+			r.Parts = append(r.Parts, piece{Start: p.start, Text: string(p.data)})
+		} else {
+			r.Parts = append(r.Parts, piece{Start: p.start, Bytes: p.data})
+		}
+	}
+	return r
 }
 
 // text says that data can stand in JSON as text and come back the same.
 func text(data []byte) bool {
-	return !bytes.ContainsFunc(data, func(r rune) bool { return r == '\uFFFD' || r < ' ' && !strings.ContainsRune("\t\r\n", r) })
+	for _, b := range data {
+		if b < ' ' && b != '\t' && b != '\r' && b != '\n' {
+			return false
+		}
+	}
+	return utf8.Valid(data) && !bytes.ContainsRune(data, utf8.RuneError)
 }
 
 // Load replaces what the cache holds by what [Cache.Marshal] wrote, as far as its limits allow. A record that no cache

@@ -208,7 +208,7 @@ func TestFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(data, []byte(`"text": "text <b>"`)) {
+	if !bytes.Contains(data, []byte(`"text":"text <b>"`)) {
 		t.Errorf("the text cannot be read:\n%s", data)
 	}
 	other := New(Limits{})
