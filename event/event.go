@@ -10,11 +10,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 )
 
 // Event is one typed event. Its exported fields are its attributes, named by their json tags.
@@ -66,20 +69,68 @@ func As[T Event](r Record) (T, bool) {
 
 // MarshalJSON writes the record as one flat object: time, node, event, then the attributes sorted by name.
 func (r Record) MarshalJSON() ([]byte, error) {
-	head := struct {
-		Time  string `json:"time"`
-		Node  string `json:"node"`
-		Event string `json:"event"`
-	}{r.Time.UTC().Format(time.RFC3339Nano), r.Node, r.Event}
-	text, err := encode(head)
-	if err != nil || len(r.Attrs) == 0 {
-		return text, err
+	text := make([]byte, 0, 1024)
+	text = append(text, `{"time":"`...)
+	text = r.Time.UTC().AppendFormat(text, time.RFC3339Nano)
+	text, err := appendText(append(text, `","node":`...), r.Node)
+	if err == nil {
+		text, err = appendText(append(text, `,"event":`...), r.Event)
 	}
-	attrs, err := encode(r.Attrs)
+	names := make([]string, 0, 32)
+	for name := range r.Attrs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err != nil {
+			break
+		}
+		if text, err = appendText(append(text, ','), name); err == nil {
+			text, err = appendValue(append(text, ':'), r.Attrs[name])
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", r.Event, err)
 	}
-	return append(append(text[:len(text)-1], ','), attrs[1:]...), nil
+	return append(text, '}'), nil
+}
+
+// appendValue appends v to text as encode writes it; what most attributes are costs less here.
+func appendValue(text []byte, v any) ([]byte, error) {
+	switch x := v.(type) {
+	case string:
+		return appendText(text, x)
+	case int64:
+		return strconv.AppendInt(text, x, 10), nil
+	case uint64:
+		return strconv.AppendUint(text, x, 10), nil
+	case bool:
+		return strconv.AppendBool(text, x), nil
+	case float64:
+		if size := math.Abs(x); size == 0 || size >= 1e-6 && size < 1e21 { // others have an exponent there
+			return strconv.AppendFloat(text, x, 'f', -1, 64), nil
+		}
+	}
+	value, err := encode(v)
+	return append(text, value...), err
+}
+
+func appendText(text []byte, s string) ([]byte, error) {
+	if isPlain(s) {
+		return append(append(append(text, '"'), s...), '"'), nil
+	}
+	value, err := encode(s)
+	return append(text, value...), err
+}
+
+// isPlain says that nothing in s has to be escaped.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // Line returns the record as a line of a log, with its end. Markup stands in it as it is: < and not \u003c.

@@ -200,3 +200,36 @@ func BenchmarkEmit(b *testing.B) {
 		Emit(ctx, log, HTTPResponse{Side: SideClient, Method: "GET", URL: "http://shop.example/", Status: 200, Proto: "HTTP/1.1", TTFB: 0.25})
 	}
 }
+
+// R36: values are written as encoding/json writes them.
+func FuzzRecordJSON(f *testing.F) {
+	f.Add("url", "http://shop.example/?a=<b>&c", int64(-1), uint64(1<<63), 1e-7, true)
+	f.Add("na\"me", "caf\xc3\u2028\x7f\r\n", int64(0), uint64(0), 123456.75, false)
+	f.Add("", "\\", int64(1), uint64(1), 1e21, false)
+	f.Fuzz(func(t *testing.T, name, text string, i int64, u uint64, x float64, is bool) {
+		attrs := map[string]any{name: text, "i": i, "u": u, "x": x, "-x": -x, "is": is, "list": []string{text}, "none": nil}
+		got, err := Record{Time: time.Unix(1, 5).UTC(), Node: text, Event: "log", Attrs: attrs}.MarshalJSON()
+		want, wantErr := encode(attrs)
+		node, _ := encode(text) // a string has no error
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("error %v, want %v", err, wantErr)
+		}
+		if whole := `{"time":"1970-01-01T00:00:01.000000005Z","node":` + string(node) + `,"event":"log",`; err == nil && string(got) != whole+string(want[1:]) {
+			t.Errorf("%s, want %s", got, whole+string(want[1:]))
+		}
+	})
+}
+
+func BenchmarkLine(b *testing.B) {
+	var one Record
+	log := NewLogger("n", SinkFunc(func(r Record) { one = r }))
+	Emit(WithTrace(b.Context(), "step/1", ""), log, HTTPFetch{
+		Page: "http://shop.example/", URL: "http://shop.example/1.png", Method: "GET", Destination: "image", Status: 200, Proto: "HTTP/1.1", TLS: 0.25,
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := one.Line(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
