@@ -155,15 +155,24 @@ func (b *stepBuilder) action(s *StepSpec, step *Step, node *Entry[NodeSpec]) {
 	if node == nil || len(kinds) == 0 {
 		return
 	}
-	i := slices.IndexFunc(kinds, func(k role.Kind) bool { return node.Value.plays(k.Name) })
-	if i < 0 {
+	acting := slices.DeleteFunc(slices.Clone(kinds), func(k role.Kind) bool { return !node.Value.plays(k.Name) })
+	if len(acting) > 1 { // what every node can do stands back
+		acting = slices.DeleteFunc(acting, func(k role.Kind) bool { return k.Name == roleClient })
+	}
+	switch len(acting) {
+	case 0:
 		b.errs.add(written.at, fmt.Sprintf("node %s cannot %s: it does not play the role %s", node.Name, written.name, kinds[0].Name),
 			b.actionAdvice(node, kinds))
 		return
+	case 1:
+	default:
+		b.errs.add(written.at, fmt.Sprintf("node %s can %s as %s and as %s", node.Name, written.name, acting[0].Name, acting[1].Name),
+			"give each role a node of its own")
+		return
 	}
-	action := actionOf(kinds[i], written.name)
+	action := actionOf(acting[0], written.name)
 	args := written.value.long(action.Short)
-	step.Role, step.Action, step.Args = kinds[i].Name, action.Name, args.rawJSON()
+	step.Role, step.Action, step.Args = acting[0].Name, action.Name, args.rawJSON()
 	if short := args.get(action.Short); short != nil {
 		step.Target = short.text
 	}

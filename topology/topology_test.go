@@ -281,3 +281,31 @@ func checkPlaces(t *testing.T, src []byte, mistakes Errors) {
 		_ = e.Render()
 	}
 }
+
+// Of two roles with one action nobody knows which is meant; client, which every node plays, stands back.
+func TestWhoActs(t *testing.T) {
+	open := []role.Action{{Name: "open", Args: urlArgs{}, Short: "url"}}
+	kinds := []role.Kind{
+		{Name: "browser", Options: struct{}{}, Actions: open}, {Name: "client", Options: struct{}{}, Actions: open},
+		{Name: "kiosk", Options: struct{}{}, Actions: open},
+	}
+	for roles, want := range map[string]string{
+		"browser: ": "browser", "kiosk: ": "kiosk", "": "client",
+		"browser: , kiosk: ": `x.yaml:4:15: node a can open as browser and as kiosk, give each role a node of its own`,
+	} {
+		spec, err := Parse("x.yaml", []byte("networks: [n]\nnodes: {a: {networks: [n], "+roles+"}}\nsteps:\n  - {node: a, open: x}\n"), kinds)
+		var got string
+		if err == nil {
+			plan, failed := Compile(spec, Options{})
+			if failed != nil {
+				t.Fatal(failed)
+			}
+			got = plan.Steps[0].Role
+		} else {
+			got, _, _ = strings.Cut(err.Error(), "\n")
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", roles, got, want)
+		}
+	}
+}

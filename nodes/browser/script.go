@@ -50,7 +50,7 @@ type FetchResult struct {
 }
 
 // errNoPage is the error of actions that need one.
-var errNoPage = errors.New("no page is open: browse one first")
+var errNoPage = errors.New("no page is open: browse one first, or have a node without a browser do it")
 
 // fetch makes a request as a script of the page that is open would.
 func (s *session) fetch(ctx context.Context, a FetchArgs) (*FetchResult, error) {
