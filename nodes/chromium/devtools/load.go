@@ -132,7 +132,8 @@ func (l *Load) Take(ev any) {
 		}
 	case *network.EventResponseReceived:
 		if x := l.current(e.RequestID); x != nil && e.Response != nil {
-			x.response, x.extra, x.extras = e.Response, e.HasExtraInfo, true
+			// What the page's memory has is told with what was true when it came over the wire.
+			x.response, x.extra, x.extras = e.Response, e.HasExtraInfo && !x.cached, true
 		}
 	case *network.EventDataReceived:
 		if x := l.current(e.RequestID); x != nil && e.DataLength > 0 {

@@ -186,7 +186,7 @@ func (t *telling) fetch(x *exchange) *Fetch {
 // timings fills in the phases, which DevTools give in milliseconds from the moment of the request; -1: there was none.
 func (f *Fetch) timings(x *exchange) {
 	t := x.response.Timing
-	if t == nil {
+	if t == nil || x.cached { // the times of a response in memory are those of its first coming
 		return
 	}
 	length := func(from, to float64) float64 {
