@@ -197,3 +197,22 @@ func TestBounds(t *testing.T) {
 		t.Errorf("an address of %d bytes is told", len(result.Requests[0].URL))
 	}
 }
+
+// R8: what the page's memory has came over the wire before, and nothing more is told of that, so it is not waited for.
+func TestMemoryIsNotWaitedFor(t *testing.T) {
+	for _, cached := range []bool{false, true} {
+		messages := []any{&network.EventRequestWillBeSent{
+			RequestID: "1", Timestamp: 1, WallTime: 1e9, Type: network.ResourceTypeImage, Request: &network.Request{URL: "http://a.example/a.png", Method: "GET"},
+		}}
+		load := devtools.NewLoad(devtools.NewSession(), "", begun(messages), devtools.Options{})
+		load.Take(messages[0])
+		if cached {
+			load.Take(&network.EventRequestServedFromCache{RequestID: "1"})
+		}
+		load.Take(&network.EventResponseReceived{RequestID: "1", Timestamp: 2, HasExtraInfo: true, Response: &network.Response{Status: 200}})
+		load.Take(&network.EventLoadingFinished{RequestID: "1", Timestamp: 3})
+		if open := load.State().Open; (open == 0) != cached {
+			t.Errorf("in memory %v: %d requests are open", cached, open)
+		}
+	}
+}
