@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"syscall"
 )
 
 // Options are how [Connect] and [ConnectPipe] send lines.
@@ -24,7 +26,7 @@ func Connect(ctx context.Context, conn Conn, t *Terminal, o Options) error {
 			switch {
 			case errors.Is(err, io.EOF):
 				t.Done()
-				return conn.CloseWrite()
+				return c.done()
 			case err != nil:
 				return err
 			case o.Exit != "" && line == o.Exit:
@@ -48,7 +50,7 @@ func ConnectPipe(ctx context.Context, conn Conn, in io.Reader, out io.Writer, o 
 			if _, err := io.Copy(conn, in); err != nil {
 				return err
 			}
-			return conn.CloseWrite()
+			return c.done()
 		}
 		return c.sendLines(bufio.NewReaderSize(in, maxLine), o)
 	}, func() error {
@@ -79,11 +81,21 @@ func (c *conversation) sendLines(in *bufio.Reader, o Options) error {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return c.conn.CloseWrite()
+			return c.done()
 		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
 			return err
 		}
 	}
+}
+
+// done ends what is sent. That a connection which was there is not there any more means that the other end broke it off:
+// whichever call comes first is told so, and this one is told less.
+func (c *conversation) done() error {
+	err := c.conn.CloseWrite()
+	if errors.Is(err, syscall.ENOTCONN) {
+		return fmt.Errorf("end of what is sent: %w", syscall.ECONNRESET)
+	}
+	return err
 }
 
 // ended gives a line the end that is wanted.
