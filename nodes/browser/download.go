@@ -212,6 +212,13 @@ func (d *transfer) take(r *request, status int, first int64, body io.Reader) err
 	return failed
 }
 
+// known is what tells the file from a later one; empty: nothing.
+func (d *transfer) known() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.validator
+}
+
 // note takes down what a response says of the whole file.
 func (d *transfer) note(resp *response) {
 	d.mu.Lock()
@@ -253,8 +260,8 @@ func (d *transfer) partly(r *request, resp *response, wanted string) error {
 		return d.all(r, resp)
 	}
 	d.note(resp)
-	if now := policy.Validator(resp.header); now != "" && d.validator != "" && now != d.validator {
-		return fmt.Errorf("the file is another one by now: %s, and it was %s", now, d.validator)
+	if now, was := policy.Validator(resp.header), d.known(); now != "" && now != was {
+		return fmt.Errorf("the file is another one by now: %s, and it was %s", now, was)
 	}
 	return policy.ReadParts(resp.header, resp.body, func(at policy.ContentRange, body io.Reader) error {
 		if at.Size >= 0 { // of several parts each says it
@@ -372,8 +379,8 @@ func (d *transfer) parallel(ctx context.Context, n int) {
 // are called off.
 func (d *transfer) one(ctx context.Context, at policy.Range) {
 	fields := []policy.Field{{Name: "Range", Value: policy.RangeField([]policy.Range{at})}}
-	if d.validator != "" {
-		fields = append(fields, policy.Field{Name: "If-Range", Value: d.validator})
+	if validator := d.known(); validator != "" {
+		fields = append(fields, policy.Field{Name: "If-Range", Value: validator})
 	}
 	d.ask(ctx, http.MethodGet, fields, func(r *request, resp *response) error {
 		if resp.status == http.StatusOK && at.First > 0 {

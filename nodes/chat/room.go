@@ -250,14 +250,15 @@ func (r *room) remove(m *member, reason string) {
 	socket := m.peer.socket()
 	// Fails on a connection that has ended, where nothing is to be written any more.
 	_ = socket.SetWriteDeadline(time.Now().Add(flushTimeout))
-	close(m.out)
 	if m.name == "" {
 		r.callers = without(r.callers, m)
+		close(m.out)
 		return
 	}
 	r.members = without(r.members, m)
 	delete(r.names, fold(m.name))
 	event.Emit(socket.Context(), r.log, event.ChatLeave{Side: event.SideServer, Name: m.name, Reason: reason})
+	close(m.out) // by which its writer closes the connection, and tells of that after the leave
 	if !r.options.Quiet {
 		r.broadcast(line{kind: lineLeave, name: m.name, text: reason})
 	}
