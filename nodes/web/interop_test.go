@@ -115,13 +115,17 @@ func TestWget(t *testing.T) {
 	if err := os.WriteFile(file, whole[:30_000], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "wget", "-q", "-c", "-O", file, "http://"+r.plain+"/size")
+	log := filepath.Join(t.TempDir(), "log")
+	run(t, "wget", "-S", "-o", log, "-c", "-O", file, "http://"+r.plain+"/size")
 	resumed, err := os.ReadFile(file)
 	if err != nil || sha256.Sum256(resumed) != sha256.Sum256(whole) {
 		t.Errorf("%d bytes, %v: not the same as at once", len(resumed), err)
 	}
-	if e := told[event.HTTPResponse](r); e[len(e)-1].Status != http.StatusPartialContent {
-		t.Errorf("response %+v", e[len(e)-1])
+	if e := told[event.HTTPRequest](r); !strings.Contains(e[len(e)-1].Raw, "\r\nRange: bytes=30000-\r\n") {
+		t.Errorf("request %s", e[len(e)-1].Raw)
+	}
+	if said, err := os.ReadFile(log); err != nil || !bytes.Contains(said, []byte(" 206 Partial Content")) {
+		t.Errorf("%v: it says %s", err, said)
 	}
 	run(t, "wget", "-q", "-O", file, "--ca-certificate", r.authority, "https://"+r.secure+"/size")
 }
